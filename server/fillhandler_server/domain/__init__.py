@@ -1,0 +1,1 @@
+"""The rules of fills and orders: pure, exact, standard library only."""

@@ -1,0 +1,219 @@
+"""What the engine decides, as facts. The journal keeps them for ever; every read model is a fold of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from fillhandler_server.domain.fills import Fill, FillKey, FillState
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reports import OrderReport
+
+
+class AnomalyKind(IntEnum):
+    """Values as in `fillhandler.v1.AnomalyKind`."""
+
+    OVERFILL = 1
+    FILL_AFTER_REJECTION = 2
+    CUMULATIVE_BELOW_FILLS = 3
+    SIDE_MISMATCH = 4
+
+
+class Outcome(IntEnum):
+    """Values as in `fillhandler.v1.Outcome`."""
+
+    RECORDED = 1
+    DUPLICATE = 2
+    CONFLICT = 3
+    ENRICHED = 4
+    REFUSED = 5
+
+
+@dataclass(slots=True, eq=False)
+class FillRecorded:
+    """A fill was recorded."""
+
+    order: Order
+    fill: Fill
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class FillEnriched:
+    """A later copy stated what the first left open. `fill` is the whole fill as it stands now."""
+
+    order: Order
+    fill: Fill
+    before: Fill
+    fields: tuple[str, ...]
+    fill_sequence: int
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class FillConflicted:
+    """Another content came under a recorded identity."""
+
+    order: Order
+    fill: Fill
+    fields: tuple[str, ...]
+    fill_sequence: int
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class FillBusted:
+    """The venue reversed a fill; or says so before the fill has come (`applied` False)."""
+
+    order: Order
+    key: FillKey
+    applied: bool
+    fill_sequence: int = 0
+    removed: Fill | None = None
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class FillCorrected:
+    """The venue replaced a fill; or says so before the fill has come (`applied` False)."""
+
+    order: Order
+    key: FillKey
+    fill: Fill
+    applied: bool
+    fill_sequence: int = 0
+    removed: Fill | None = None
+    standing: bool = True
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class OrderRegistered:
+    """An order was declared by its owner."""
+
+    order: Order
+    report: OrderReport
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class OrderReported:
+    """The venue reported on an order. `time` is the venue's, or that of arrival."""
+
+    order: Order
+    report: OrderReport
+    time: int
+    time_by_arrival: bool
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class OrderMerged:
+    """Two orders turned out to be one: `merged` went into `order`, the older."""
+
+    order: Order
+    merged: Order
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class OrderAnomaly:
+    """Something about an order needs a look."""
+
+    order: Order
+    kind: AnomalyKind
+    text: str
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class OrdersCleared:
+    """Final orders were hidden from the read models."""
+
+    count: int
+    before: int
+    venue: str = ""
+    account: str = ""
+    symbol: str = ""
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class StateImported:
+    """Another journal's events were merged into this one."""
+
+    source_instance_id: str
+    source_head_sequence: int
+    source_head_hash: str
+    events_appended: int
+    import_id: str
+    sequence: int = 0
+
+
+OrderEvent = (
+    FillRecorded
+    | FillEnriched
+    | FillConflicted
+    | FillBusted
+    | FillCorrected
+    | OrderRegistered
+    | OrderReported
+    | OrderMerged
+    | OrderAnomaly
+)
+Event = OrderEvent | OrdersCleared | StateImported
+
+
+class Book(Protocol):
+    """The orders the engine works on: a cache over the projections, or plain dictionaries in a test."""
+
+    def order(self, number: int) -> Order:
+        """The order of this number, fills and reports known."""
+
+    def by_order_id(self, venue: str, account: str, order_id: str) -> list[Order]:
+        """Every order that has or had this venue order id, oldest first."""
+
+    def by_client_order_id(self, venue: str, account: str, client_order_id: str) -> list[Order]:
+        """Every order with this client order id, oldest first."""
+
+    def by_trade(self, venue: str, account: str, symbol: str, key: FillKey) -> list[Order]:
+        """Every order of the symbol that holds a fill with this key, oldest first."""
+
+    def trade_scope(self, venue: str, account: str, symbol: str) -> bool:
+        """Whether fills without an order id have been seen here, so that trades must be looked up."""
+
+    def open_trade_scope(self, venue: str, account: str, symbol: str) -> None:
+        """From now on `by_trade` is asked for every fill here."""
+
+    def fill(self, sequence: int) -> Fill:
+        """The fill recorded at this sequence, enrichments included."""
+
+    def conflict(self, order: Order, key: FillKey, digest: str) -> int:
+        """Sequence of this very conflict if it was seen before, else 0."""
+
+    resolved: dict[tuple[str, str, str, str, str], Order]
+    """(venue, account, market, symbol, order id) → order, as fills named them; emptied when it may be wrong."""
+
+    # The fold's side: what changed, so that indices follow.
+
+    def add_order(self, order: Order) -> None:
+        """A new order was opened."""
+
+    def reindex(self, order: Order) -> None:
+        """The order learned of an id, its symbol or its market."""
+
+    def remove_order(self, order: Order, into: Order) -> None:
+        """The order was merged into another; its fills and reports are that one's now."""
+
+    def add_fill(self, order: Order, fill: Fill, sequence: int) -> None:
+        """A fill was recorded under the order at this sequence."""
+
+    def replace_fill(self, order: Order, fill: Fill, fill_sequence: int, sequence: int) -> None:
+        """The fill recorded at `fill_sequence` reads as `fill` now, by the event at `sequence`."""
+
+    def set_state(self, fill_sequence: int, state: FillState) -> None:
+        """The fill recorded at this sequence no longer counts."""
+
+    def add_conflict(self, order: Order, key: FillKey, digest: str, sequence: int) -> None:
+        """A conflict was recorded."""

@@ -1,0 +1,558 @@
+"""Orders: quantities as a fold over the fills that stand, a lifecycle as a fold over reports.
+
+Both folds commute, so the order of arrival does not matter: status, leaves and averages are functions of
+the sums (`Order.status` and below). The sums are exact; only what is shown is rounded.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from fillhandler_server.domain.fills import ContractKind, Fill, FillKey, Side
+from fillhandler_server.domain.numbers import EXACT, ONE, ZERO, divide_inverse, divide_shown
+from fillhandler_server.domain.reports import FINAL_STATUSES, PENDING_STATUSES, OrderReport, OrderStatus
+
+_add: Final = EXACT.add
+_subtract: Final = EXACT.subtract
+_fma: Final = EXACT.fma
+
+# Ties among final reports of the same venue time, in this order (domain.md, "Reports").
+_DEAD_RANK: Final = {OrderStatus.CANCELED: 0, OrderStatus.EXPIRED: 1, OrderStatus.REJECTED: 2}
+# Two pending reports of the same time: a cancel outlives the amend it overtakes.
+_PENDING_RANK: Final = {
+    OrderStatus.PENDING_NEW: 0,
+    OrderStatus.PENDING_REPLACE: 1,
+    OrderStatus.PENDING_CANCEL: 2,
+}
+
+type_key = str | FillKey
+"""A fill's key within an order: the bare trade id in the common case (no leg, the order's own side)."""
+
+
+class Reversals:
+    """Busts and corrections of one order. Made only for orders that have any.
+
+    A chain A←B←C is kept as links; its root is the first fill, its head is what stands unless the root is
+    in `busted`.
+    """
+
+    __slots__ = ("busted", "corrections", "next", "previous", "waiting_busts", "waiting_corrections")
+
+    def __init__(self) -> None:
+        self.next: dict[FillKey, FillKey] = {}
+        self.previous: dict[FillKey, FillKey] = {}
+        self.busted: dict[FillKey, int] = {}
+        """Root → sequence of the bust."""
+        self.corrections: dict[FillKey, int] = {}
+        """Key of a correcting fill → sequence of its correction."""
+        self.waiting_busts: dict[FillKey, int] = {}
+        """Named fill → sequence of the bust that waits for it."""
+        self.waiting_corrections: dict[FillKey, list[tuple[Fill, int]]] = {}
+        """Named fill → corrections that wait for it, with their sequences."""
+
+    def root(self, key: FillKey) -> FillKey:
+        """The first link of the chain that `key` is in."""
+        while (before := self.previous.get(key)) is not None:
+            key = before
+        return key
+
+    def head(self, key: FillKey) -> FillKey:
+        """The last link of the chain that `key` is in."""
+        while (after := self.next.get(key)) is not None:
+            key = after
+        return key
+
+
+class Order:
+    """One order's state. Times are nanoseconds since the epoch; None and "" mean "not known"."""
+
+    __slots__ = (
+        "account",
+        "average_text",
+        "base_currency",
+        "client_order_id",
+        "contract_kind",
+        "counted",
+        "create_time",
+        "cumulative",
+        "dead_status",
+        "dead_time",
+        "dirty",
+        "expected_price",
+        "fees",
+        "fill_count",
+        "filled_report_time",
+        "fills",
+        "fills_without_fee",
+        "first_fill_time",
+        "header",
+        "inverse_notional",
+        "inverse_quantity",
+        "last_fill_time",
+        "limit_price",
+        "limit_time",
+        "live_reported",
+        "market",
+        "multiplier",
+        "notional",
+        "number",
+        "order_id",
+        "order_ids",
+        "order_quantity",
+        "partly_reported",
+        "pending_status",
+        "pending_time",
+        "previous_order_id",
+        "quantity_time",
+        "quote_currency",
+        "registered",
+        "registration",
+        "report_time",
+        "reported_average",
+        "reported_cumulative",
+        "reports",
+        "retry_count",
+        "reversals",
+        "reversed_count",
+        "reversed_quantity",
+        "sequence",
+        "side",
+        "status",
+        "symbol",
+        "type",
+        "unknown_reported",
+        "unpriced_quantity",
+        "update_time",
+        "venue",
+    )
+
+    def __init__(self, number: int, venue: str, account: str) -> None:
+        self.number = number
+        self.venue = venue
+        self.account = account
+        self.market = ""
+        self.symbol = ""
+        self.order_id = ""
+        self.order_ids: list[str] = []
+        self.previous_order_id = ""
+        self.client_order_id = ""
+        self.side = 0
+        self.type = ""
+        self.base_currency = ""
+        self.quote_currency = ""
+        self.contract_kind = 0
+        self.multiplier: Decimal | None = None
+
+        # What was ordered: the word of the latest report that states it, else the registration's.
+        self.order_quantity: Decimal | None = None
+        self.quantity_time = -1
+        self.limit_price: Decimal | None = None
+        self.limit_time = -1
+        self.expected_price: Decimal | None = None
+        self.create_time: int | None = None
+        self.registered = 0
+        """Sequence of its registration; 0 if it was opened from a fill or a report."""
+        self.registration: OrderReport | None = None
+
+        # Quantities: sums over the fills that stand.
+        self.cumulative = ZERO
+        self.notional = ZERO
+        """Σ p·q over priced fills that are not inverse; the multiplier comes in when shown."""
+        self.inverse_quantity = ZERO
+        self.inverse_notional = ZERO
+        """Σ q/p over priced inverse fills, each term to 40 places."""
+        self.unpriced_quantity = ZERO
+        self.fees: dict[str, list[Decimal | int]] = {}
+        """Currency → [sum, how many fills state it], so that a bust leaves no false zero behind."""
+        self.fill_count = 0
+        self.fills_without_fee = 0
+        self.reversed_count = 0
+        self.reversed_quantity = ZERO
+        """What busts and corrections took away: a FILLED report never covers it."""
+        self.first_fill_time: int | None = None
+        self.last_fill_time: int | None = None
+        self.fills: dict[type_key, int] = {}
+        """Every fill ever recorded under it, correcting ones too → sequence of its event."""
+        self.reversals: Reversals | None = None
+
+        # Lifecycle: each a commutative summary of the reports.
+        self.filled_report_time: int | None = None
+        self.dead_status = 0
+        self.dead_time = 0
+        self.pending_status = 0
+        self.pending_time = -1
+        self.report_time = -1
+        """Latest time of a report that is not pending."""
+        self.live_reported = False
+        self.partly_reported = False
+        self.unknown_reported = False
+        self.reported_cumulative: Decimal | None = None
+        self.reported_average: Decimal | None = None
+        self.reports: dict[str, int] = {}
+        """Digest of each report taken → sequence of its event."""
+
+        self.retry_count = 0
+        self.status = int(OrderStatus.UNKNOWN)
+        self.sequence = 0
+        self.update_time = 0
+
+        # Caches, owned by the codec and the projections.
+        self.header: bytes | None = None
+        self.average_text: str | None = None
+        self.dirty = False
+        self.counted: object = None
+
+    # ------------------------------------------------------------------ identity
+
+    def key_of(self, fill: Fill) -> type_key:
+        """The key of a fill in `fills`."""
+        if not fill.leg and fill.side == self.side:
+            return fill.trade_id
+        return FillKey(fill.trade_id, fill.leg, int(fill.side))
+
+    def short_key(self, key: FillKey) -> type_key:
+        """A full key as `fills` spells it."""
+        return key.trade_id if not key.leg and key.side == self.side else key
+
+    def full_key(self, key: type_key) -> FillKey:
+        """A key of `fills`, spelt out."""
+        return FillKey(key, "", self.side) if isinstance(key, str) else key
+
+    def learn(
+        self, *, market: str, symbol: str, order_id: str, client_order_id: str, side: int
+    ) -> bool:
+        """Fills in what was not known of its identity. Returns whether anything changed."""
+        changed = False
+        if market and not self.market:
+            self.market, changed = market, True
+        if symbol and not self.symbol:
+            self.symbol, changed = symbol, True
+        if order_id and order_id not in self.order_ids:
+            self.order_ids.append(order_id)
+            if not self.order_id:
+                self.order_id = order_id
+            changed = True
+        if client_order_id and not self.client_order_id:
+            self.client_order_id, changed = client_order_id, True
+        if side and not self.side:
+            self.side, changed = int(side), True
+        if changed:
+            self.header = None
+        return changed
+
+    def learn_contract(self, kind: int, multiplier: Decimal | None, base: str, quote: str) -> None:
+        """Fills in what was not known of its contract and currencies."""
+        if kind and not self.contract_kind:
+            self.contract_kind = int(kind)
+        if multiplier is not None and self.multiplier is None:
+            self.multiplier = multiplier
+        if base and not self.base_currency:
+            self.base_currency = base
+        if quote and not self.quote_currency:
+            self.quote_currency = quote
+
+    # ------------------------------------------------------------------ quantities
+
+    def add_fill(self, fill: Fill) -> None:
+        """Adds a fill to the sums."""
+        quantity = fill.quantity
+        price = fill.price
+        self.cumulative = _add(self.cumulative, quantity)
+        if price is None:
+            self.unpriced_quantity = _add(self.unpriced_quantity, quantity)
+        elif (fill.contract_kind or self.contract_kind) == 3:
+            self._add_inverse(quantity, price, 1)
+        else:
+            self.notional = _fma(quantity, price, self.notional)
+        if fill.fees:
+            fees = self.fees
+            for currency, amount in fill.fees:
+                entry = fees.get(currency)
+                if entry is None:
+                    fees[currency] = [amount, 1]
+                else:
+                    entry[0] = _add(entry[0], amount)
+                    entry[1] += 1
+        else:
+            self.fills_without_fee += 1
+        self.fill_count += 1
+        time = fill.trade_time
+        if time is not None:
+            if self.first_fill_time is None or time < self.first_fill_time:
+                self.first_fill_time = time
+            if self.last_fill_time is None or time > self.last_fill_time:
+                self.last_fill_time = time
+
+    def remove_fill(self, fill: Fill) -> bool:
+        """Takes a fill out of the sums again.
+
+        Returns:
+            True where first or last fill time may have been its own: the caller then calls `retime`.
+        """
+        quantity = fill.quantity
+        self.cumulative = _subtract(self.cumulative, quantity)
+        if fill.price is None:
+            self.unpriced_quantity = _subtract(self.unpriced_quantity, quantity)
+        elif (fill.contract_kind or self.contract_kind) == ContractKind.INVERSE:
+            self._add_inverse(quantity, fill.price, -1)
+        else:
+            self.notional = _subtract(self.notional, EXACT.multiply(quantity, fill.price))
+        for currency, amount in fill.fees:
+            entry = self.fees[currency]
+            entry[0] = _subtract(entry[0], amount)
+            entry[1] -= 1
+            if not entry[1]:
+                del self.fees[currency]
+        if not fill.fees:
+            self.fills_without_fee -= 1
+        self.fill_count -= 1
+        return fill.trade_time is not None and fill.trade_time in (self.first_fill_time, self.last_fill_time)
+
+    def retime(self, times: list[int]) -> None:
+        """Sets first and last fill time from the trade times of the fills that stand."""
+        self.first_fill_time = min(times, default=None)
+        self.last_fill_time = max(times, default=None)
+
+    def refold(self, standing: list[Fill]) -> None:
+        """Makes the sums anew from the fills that stand."""
+        self.cumulative = self.notional = self.inverse_quantity = self.inverse_notional = ZERO
+        self.unpriced_quantity = ZERO
+        self.fees = {}
+        self.fill_count = self.fills_without_fee = 0
+        self.first_fill_time = self.last_fill_time = None
+        for fill in standing:
+            self.add_fill(fill)
+
+    def _add_inverse(self, quantity: Decimal, price: Decimal, sign: int) -> None:
+        if not price:
+            # q/p does not exist at a price of zero: the average says what it covers without it.
+            self.unpriced_quantity = _fma(quantity, Decimal(sign), self.unpriced_quantity)
+            return
+        self.inverse_quantity = _fma(quantity, Decimal(sign), self.inverse_quantity)
+        self.inverse_notional = _fma(divide_inverse(quantity, price), Decimal(sign), self.inverse_notional)
+
+    # ------------------------------------------------------------------ lifecycle
+
+    def add_report(self, report: OrderReport, time: int) -> None:
+        """Takes a report into the lifecycle. `time` is the venue's, or that of arrival."""
+        status = report.status
+        if status in PENDING_STATUSES:
+            rank = _PENDING_RANK[OrderStatus(status)]
+            known = _PENDING_RANK[OrderStatus(self.pending_status)] if self.pending_status else -1
+            if (time, rank) > (self.pending_time, known):
+                self.pending_status, self.pending_time = int(status), time
+        else:
+            self.report_time = max(self.report_time, time)
+        if status == OrderStatus.FILLED:
+            if self.filled_report_time is None or time < self.filled_report_time:
+                self.filled_report_time = time
+        elif status in _DEAD_RANK:
+            ours = (self.dead_time, _DEAD_RANK[OrderStatus(self.dead_status)]) if self.dead_status else None
+            if ours is None or (time, _DEAD_RANK[OrderStatus(status)]) < ours:
+                self.dead_status, self.dead_time = int(status), time
+        elif status == OrderStatus.NEW:
+            self.live_reported = True
+        elif status == OrderStatus.PARTIALLY_FILLED:
+            self.live_reported = self.partly_reported = True
+        elif status == OrderStatus.UNKNOWN:
+            self.unknown_reported = True
+        self._take_figures(report)
+        self.take_terms(report, time)
+
+    def _take_figures(self, report: OrderReport) -> None:
+        cumulative, average = report.cumulative_quantity, report.average_price
+        if cumulative is None:
+            return
+        known = self.reported_cumulative
+        if known is None or cumulative > known:
+            self.reported_cumulative, self.reported_average = cumulative, average
+        elif cumulative == known and average is not None:
+            # Two averages for one cumulative: any rule will do that does not depend on arrival.
+            ours = self.reported_average
+            self.reported_average = average if ours is None else max(ours, average)
+
+    def take_terms(self, report: OrderReport, time: int) -> None:
+        """Takes what a report or a registration (`time` −1) says the order is."""
+        quantity, price = report.order_quantity, report.limit_price
+        # The latest word stands; of two words of one time the larger, which does not depend on arrival.
+        if quantity is not None and (time, quantity) > (self.quantity_time, self.order_quantity or ZERO):
+            self.order_quantity, self.quantity_time = quantity, time
+        if price is not None and (self.limit_price is None or (time, price) > (self.limit_time, self.limit_price)):
+            self.limit_price, self.limit_time = price, time
+        if report.type and not self.type:
+            self.type = report.type
+        if report.expected_price is not None and self.expected_price is None:
+            self.expected_price = report.expected_price
+        if report.previous_order_id and not self.previous_order_id:
+            self.previous_order_id = report.previous_order_id
+        if report.create_time is not None and (
+            self.create_time is None or report.create_time < self.create_time
+        ):
+            self.create_time = report.create_time
+
+    def absorb(self, other: Order) -> None:
+        """Takes the sums and the lifecycle of an order that turned out to be this one.
+
+        `fills`, `reports` and `reversals` are the caller's to move, because they name each fill once.
+        """
+        self.learn(
+            market=other.market,
+            symbol=other.symbol,
+            order_id=other.order_id,
+            client_order_id=other.client_order_id,
+            side=other.side,
+        )
+        for order_id in other.order_ids:
+            self.learn(market="", symbol="", order_id=order_id, client_order_id="", side=0)
+        self.learn_contract(other.contract_kind, other.multiplier, other.base_currency, other.quote_currency)
+        self.header = None
+        self._absorb_sums(other)
+        self._absorb_lifecycle(other)
+
+    def _absorb_sums(self, other: Order) -> None:
+        self.cumulative = _add(self.cumulative, other.cumulative)
+        self.notional = _add(self.notional, other.notional)
+        self.inverse_quantity = _add(self.inverse_quantity, other.inverse_quantity)
+        self.inverse_notional = _add(self.inverse_notional, other.inverse_notional)
+        self.unpriced_quantity = _add(self.unpriced_quantity, other.unpriced_quantity)
+        for currency, (amount, count) in other.fees.items():
+            entry = self.fees.setdefault(currency, [ZERO, 0])
+            entry[0] = _add(entry[0], amount)
+            entry[1] += count
+        self.fill_count += other.fill_count
+        self.fills_without_fee += other.fills_without_fee
+        self.reversed_count += other.reversed_count
+        self.reversed_quantity = _add(self.reversed_quantity, other.reversed_quantity)
+        self.first_fill_time = _least(self.first_fill_time, other.first_fill_time)
+        if other.last_fill_time is not None:
+            self.last_fill_time = max(other.last_fill_time, self.last_fill_time or other.last_fill_time)
+
+    def _absorb_lifecycle(self, other: Order) -> None:
+        self.filled_report_time = _least(self.filled_report_time, other.filled_report_time)
+        for status, time in ((other.dead_status, other.dead_time), (other.pending_status, other.pending_time)):
+            if status:
+                self.add_report(OrderReport(self.venue, status), time)
+        self.report_time = max(self.report_time, other.report_time)
+        self.live_reported |= other.live_reported
+        self.partly_reported |= other.partly_reported
+        self.unknown_reported |= other.unknown_reported
+        figures = OrderReport(
+            self.venue,
+            OrderStatus.UNSPECIFIED,
+            cumulative_quantity=other.reported_cumulative,
+            average_price=other.reported_average,
+            type=other.type,
+            expected_price=other.expected_price,
+            previous_order_id=other.previous_order_id,
+            create_time=other.create_time,
+        )
+        self._take_figures(figures)
+        self.take_terms(figures, -1)
+        quantity = OrderReport(self.venue, OrderStatus.UNSPECIFIED, order_quantity=other.order_quantity)
+        self.take_terms(quantity, other.quantity_time)
+        limit = OrderReport(self.venue, OrderStatus.UNSPECIFIED, limit_price=other.limit_price)
+        self.take_terms(limit, other.limit_time)
+        if not self.registered:
+            self.registered, self.registration = other.registered, other.registration
+        self.retry_count += other.retry_count
+
+    # ------------------------------------------------------------------ what follows from both
+
+    def refresh(self) -> None:
+        """Computes the status anew."""
+        self.status = int(self._status())
+
+    def _status(self) -> OrderStatus:
+        ordered = self.order_quantity
+        filled = self.cumulative
+        if ordered is not None and filled >= ordered and filled:
+            return OrderStatus.FILLED
+        if self.filled_report_time is not None and not self.reversed_quantity:
+            return OrderStatus.FILLED
+        if self.dead_status:
+            if self.dead_status == OrderStatus.REJECTED and filled:
+                return OrderStatus.PARTIALLY_FILLED
+            return OrderStatus(self.dead_status)
+        if self.pending_time > self.report_time and not (
+            self.pending_status == OrderStatus.PENDING_NEW and filled
+        ):
+            return OrderStatus(self.pending_status)
+        if filled or (self.partly_reported and not self.reversed_quantity):
+            return OrderStatus.PARTIALLY_FILLED
+        if self.live_reported or self.filled_report_time is not None or self.fills:
+            return OrderStatus.NEW
+        if self.unknown_reported:
+            return OrderStatus.UNKNOWN
+        if self.registered:
+            return OrderStatus.PENDING_NEW
+        # Opened by a bust or a correction that waits for its fill: the venue knows the order.
+        return OrderStatus.NEW
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is to be expected of it."""
+        return self.status in FINAL_STATUSES or bool(self.dead_status)
+
+    @property
+    def leaves(self) -> Decimal | None:
+        """What may still fill; None where the ordered quantity is not known."""
+        if self.is_final:
+            return ZERO
+        if self.order_quantity is None:
+            return None
+        return max(ZERO, _subtract(self.order_quantity, self.cumulative))
+
+    @property
+    def overfill(self) -> Decimal:
+        """How far the fills exceed what was ordered."""
+        if self.order_quantity is None:
+            return ZERO
+        return max(ZERO, _subtract(self.cumulative, self.order_quantity))
+
+    @property
+    def average(self) -> Decimal | None:
+        """Average price over the fills that have one, to 28 significant digits."""
+        if self.inverse_notional:
+            return divide_shown(self.inverse_quantity, self.inverse_notional)
+        quantity = self.cumulative
+        if self.unpriced_quantity or self.inverse_quantity:
+            quantity = _subtract(_subtract(quantity, self.unpriced_quantity), self.inverse_quantity)
+        return divide_shown(self.notional, quantity) if quantity else None
+
+    @property
+    def cumulative_notional(self) -> Decimal:
+        """Σ(p·q·multiplier); for inverse contracts Σ(q·multiplier/p)."""
+        total = self.inverse_notional if self.contract_kind == ContractKind.INVERSE else self.notional
+        return EXACT.multiply(total, self.multiplier if self.multiplier is not None else ONE)
+
+    @property
+    def notional_currency(self) -> str:
+        """The currency of `cumulative_notional`."""
+        return self.base_currency if self.contract_kind == ContractKind.INVERSE else self.quote_currency
+
+    @property
+    def net_quantity(self) -> Decimal | None:
+        """Spot: cumulative quantity less the fees charged in base (buys); None where base is not known."""
+        if not self.base_currency or self.contract_kind not in (0, ContractKind.SPOT):
+            return None
+        entry = self.fees.get(self.base_currency)
+        if entry is None or self.side != Side.BUY:
+            return self.cumulative
+        return _subtract(self.cumulative, Decimal(entry[0]))
+
+    @property
+    def complete_time(self) -> int | None:
+        """When it became final, by the venue's clock; None while it is not, or where no time is known."""
+        if self.status == OrderStatus.FILLED:
+            ordered = self.order_quantity
+            if ordered is not None and self.cumulative >= ordered and self.last_fill_time is not None:
+                return self.last_fill_time
+            return self.filled_report_time if self.filled_report_time is not None else self.last_fill_time
+        return self.dead_time if self.dead_status else None
+
+
+def _least(ours: int | None, theirs: int | None) -> int | None:
+    if ours is None or theirs is None:
+        return theirs if ours is None else ours
+    return min(ours, theirs)

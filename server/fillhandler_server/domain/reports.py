@@ -1,0 +1,89 @@
+"""What is said about an order: by its owner when it registers it, by the venue when it reports on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum
+
+from fillhandler_server.domain.fills import MAIN_ACCOUNT, ContractKind, Fill, Side
+
+
+class OrderStatus(IntEnum):
+    """Values as in `fillhandler.v1.OrderStatus`."""
+
+    UNSPECIFIED = 0
+    PENDING_NEW = 1
+    NEW = 2
+    PARTIALLY_FILLED = 3
+    FILLED = 4
+    PENDING_CANCEL = 5
+    PENDING_REPLACE = 6
+    CANCELED = 7
+    EXPIRED = 8
+    REJECTED = 9
+    UNKNOWN = 10
+
+
+FINAL_STATUSES = frozenset(
+    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED}
+)
+PENDING_STATUSES = frozenset(
+    {OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
+)
+
+
+@dataclass(slots=True, eq=False)
+class OrderReport:
+    """A statement about an order. None and "" are "not stated"; times are nanoseconds since the epoch, UTC.
+
+    The same shape serves a registration (status PENDING_NEW, `expected_price`) and a venue's report.
+    """
+
+    venue: str
+    status: int
+    symbol: str = ""
+    order_id: str = ""
+    client_order_id: str = ""
+    account: str = MAIN_ACCOUNT
+    market: str = ""
+    side: int = Side.UNSPECIFIED
+    type: str = ""
+    """Lower case: "limit", "market", "post_only", ..."""
+    order_quantity: Decimal | None = None
+    """In the venue's own unit (base asset or contracts); None where the venue states it in quote only."""
+    cumulative_quantity: Decimal | None = None
+    average_price: Decimal | None = None
+    limit_price: Decimal | None = None
+    expected_price: Decimal | None = None
+    time: int | None = None
+    """The venue's time of this report; None counts by arrival."""
+    create_time: int | None = None
+    previous_order_id: str = ""
+    contract_kind: int = ContractKind.UNSPECIFIED
+    multiplier: Decimal | None = None
+    base_currency: str = ""
+    quote_currency: str = ""
+    reason: str = ""
+    """Why, in the venue's words: a reject reason, a cancel reason."""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A part of a payload that is neither a fill nor an order report."""
+
+    kind: str
+    """What it is, in the venue's words: "funding", "balance", "failed_cancel"."""
+    reason: str
+    count: int = 1
+
+
+@dataclass(slots=True)
+class ParsedPayload:
+    """What a venue module understood of one payload, in the payload's order."""
+
+    venue: str
+    fills: list[Fill] = field(default_factory=list)
+    reports: list[OrderReport] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)

@@ -1,0 +1,494 @@
+"""What the venue modules read payloads with: JSON text to exact values, rows that know their path.
+
+Nothing here guesses and nothing stops at the first fault: a `Row` notes every value that is missing or wrong
+under its JSON path and answers with a stand-in, and `Reading.result` raises all of them at once, so a payload
+is taken whole or refused whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple, NoReturn, TypeVar
+
+from fillhandler_server.domain.errors import InvalidFieldError, UnsupportedPayloadError, Violation
+from fillhandler_server.domain.fills import Fill, derived_trade_id
+from fillhandler_server.domain.numbers import NUMBER, ONE, ZERO, from_json_number
+from fillhandler_server.domain.reports import OrderReport, ParsedPayload, Skipped
+
+ID_LENGTH_MAX: Final = 256
+NUMBER_LENGTH_MAX: Final = 100
+"""Longest text that is looked at as a number; the grammar itself holds far less."""
+TEXT_LENGTH_MAX: Final = 256
+"""Free text (a reject reason) is cut here."""
+NANOSECONDS_MAX: Final = 2**63 - 1
+
+MILLION: Final = 1_000_000
+_SECONDS_BELOW: Final = 10**11
+_MILLISECONDS_BELOW: Final = 10**14
+_MICROSECONDS_BELOW: Final = 10**17
+
+Json = dict[str, object]
+Value = TypeVar("Value")
+
+
+class JsonNumber(str):
+    """A number of the JSON text with a point or an exponent, kept as its text."""
+
+    __slots__ = ()
+
+
+# ------------------------------------------------------------------- JSON text
+
+
+def load(payload: bytes) -> object:
+    """The document in a payload's bytes. Integers come as `int`, other numbers as `JsonNumber`.
+
+    Raises:
+        InvalidFieldError: on field "payload", where it is not UTF-8, not JSON, says a name twice with
+            different values, or is nested too deep.
+    """
+    try:
+        return _DECODER.decode(payload.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidFieldError.of("payload", f"not UTF-8: byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidFieldError.of("payload", f"not JSON: {error.msg} at {where}") from None
+    except RecursionError:
+        raise InvalidFieldError.of("payload", "nested too deep") from None
+    except ValueError:
+        # Python refuses to convert integers of more than 4,300 digits.
+        raise InvalidFieldError.of("payload", "a number is too long to be read exactly") from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> Json:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        # Two values under one name are read differently by different readers; the same one twice is harmless
+        # and stands in some venues' own samples.
+        for name, value in pairs:
+            if found[name] != value:
+                raise InvalidFieldError.of("payload", f"the name {shown(name)} stands twice with different values")
+    return found
+
+
+def _constant(text: str) -> NoReturn:
+    raise InvalidFieldError.of("payload", f"{text} is not a JSON number")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=JsonNumber, parse_constant=_constant, strict=True
+)
+
+
+def shown(value: object) -> str:
+    """A foreign value for an error text: short, and in ASCII whatever was sent."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    # A slice first: `ascii` of a megabyte is a megabyte.
+    text = ascii(value[:40]) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def clean(text: str) -> str:
+    """Free text of a venue, fit to be stored: bounded, and without control characters and lone surrogates."""
+    text = text[:TEXT_LENGTH_MAX]
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+# ---------------------------------------------------------------- exact values
+
+
+def exact(text: str) -> Decimal:
+    """The exact value of a number's text, without trailing zeros.
+
+    Raises:
+        ValueError: not a number, or longer or finer than `numbers.NUMBER` holds.
+    """
+    if NUMBER.fullmatch(text) is None:
+        return from_json_number(text[: NUMBER_LENGTH_MAX + 1])
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    value = Decimal(text)
+    return value if value else ZERO  # no minus zero
+
+
+def scaled(value: Decimal, places: int) -> Decimal:
+    """value / 10^places, exactly."""
+    return value.scaleb(-places).normalize() + ZERO if value else ZERO
+
+
+def nanoseconds(number: int) -> int:
+    """A time since the epoch as nanoseconds; its size says whether it is in s, ms, us or ns.
+
+    Venues document milliseconds; Binance sends microseconds where the stream was asked for them. The ranges
+    do not meet: 10^11 ms is 1973, 10^14 us is 1973, 10^17 ns is 1973.
+    """
+    if number < _SECONDS_BELOW:
+        return number * 1_000_000_000
+    if number < _MILLISECONDS_BELOW:
+        return number * MILLION
+    if number < _MICROSECONDS_BELOW:
+        return number * 1_000
+    return number
+
+
+# ------------------------------------------------------------------------ rows
+
+
+class Row:
+    """One JSON object of a payload and the path to it.
+
+    A key that is missing, null or "" is absent. The methods named `optional_…` answer absence with None or "";
+    the others note it as a fault. Where several keys are given, the first that is present is read.
+    """
+
+    __slots__ = ("data", "path", "reading")
+
+    def __init__(self, data: Json, path: str, reading: Reading) -> None:
+        self.data = data
+        self.path = path
+        """Prefix of the keys: "" or "data.rows[2]."."""
+        self.reading = reading
+
+    def fail(self, key: str, text: str) -> None:
+        """Notes that the value under `key` is wrong."""
+        self.reading.faults.append(Violation(self.path + key, text))
+
+    def has(self, *keys: str) -> bool:
+        """Whether any of the keys is present."""
+        get = self.data.get
+        return any(get(key) not in (None, "") for key in keys)
+
+    def first(self, *keys: str) -> str:
+        """The first key that is present, else the first key."""
+        get = self.data.get
+        for key in keys:
+            if get(key) not in (None, ""):
+                return key
+        return keys[0]
+
+    # Identifiers, names and words
+
+    def optional_id(self, *keys: str) -> str:
+        """An id as text, byte for byte as sent; an integer as its digits."""
+        get = self.data.get
+        for key in keys:
+            value = get(key)
+            if value is None or value == "":
+                continue
+            if value.__class__ is str:
+                # Printable text has neither control characters nor lone surrogates.
+                if value.isprintable() and len(value) <= ID_LENGTH_MAX:  # type: ignore[attr-defined,arg-type]
+                    return value  # type: ignore[return-value]
+                self.fail(key, f"control characters, or more than {ID_LENGTH_MAX} characters: {shown(value)}")
+                return ""
+            if value.__class__ is int and len(text := str(value)) <= ID_LENGTH_MAX:
+                return text
+            self.fail(key, f"expected a string or an integer, got {shown(value)}")
+            return ""
+        return ""
+
+    def id(self, *keys: str) -> str:
+        """An id that has to be there."""
+        before = len(self.reading.faults)
+        found = self.optional_id(*keys)
+        if not found and len(self.reading.faults) == before:
+            self.fail(keys[0], "missing")
+        return found
+
+    def optional_word(self, *keys: str) -> str:
+        """A word of the venue's vocabulary (a code may be an integer), as text."""
+        return self.optional_id(*keys)
+
+    def note(self, *keys: str) -> str:
+        """Free text for people: never a fault."""
+        get = self.data.get
+        for key in keys:
+            value = get(key)
+            if value.__class__ is int or (isinstance(value, str) and value):
+                return clean(str(value))
+        return ""
+
+    def choice(self, table: Mapping[str, Value], *keys: str, default: Value) -> Value:
+        """The table's entry for the word under the key; a word that is missing or not in the table is a fault."""
+        key = self.first(*keys)
+        value = self.data.get(key)
+        if value.__class__ is str or value.__class__ is int:
+            entry = table.get(str(value))
+            if entry is not None:
+                return entry
+        if value is None or value == "":
+            self.fail(key, "missing")
+        else:
+            self.fail(key, f"{shown(value)} is none of {', '.join(sorted(table))}")
+        return default
+
+    def optional_choice(self, table: Mapping[str, Value], *keys: str, default: Value) -> Value:
+        """The same, where absence is the default."""
+        return self.choice(table, *keys, default=default) if self.has(*keys) else default
+
+    def optional_flag(self, *keys: str) -> bool | None:
+        """True or false, as JSON or as text."""
+        key = self.first(*keys)
+        value = self.data.get(key)
+        if value is True or value is False:
+            return bool(value)
+        if value is None or value == "":
+            return None
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        self.fail(key, f"expected true or false, got {shown(value)}")
+        return None
+
+    def flag(self, key: str) -> bool:
+        """True or false, which has to be there."""
+        if not self.has(key):
+            self.fail(key, "missing")
+        return bool(self.optional_flag(key))
+
+    # Numbers
+
+    def optional_number(self, *keys: str) -> Decimal | None:
+        """An exact number, from a string or a JSON number."""
+        get = self.data.get
+        for key in keys:
+            value = get(key)
+            if value is None or value == "":
+                continue
+            try:
+                if isinstance(value, str):
+                    return exact(value)
+                if value.__class__ is int:
+                    return exact(str(value))
+            except ValueError as error:
+                self.fail(key, ascii(str(error))[1:-1])
+                return None
+            self.fail(key, f"expected a number, got {shown(value)}")
+            return None
+        return None
+
+    def number(self, *keys: str) -> Decimal:
+        """An exact number that has to be there."""
+        before = len(self.reading.faults)
+        value = self.optional_number(*keys)
+        if value is None:
+            if len(self.reading.faults) == before:
+                self.fail(keys[0], "missing")
+            return ONE
+        return value
+
+    def positive(self, *keys: str) -> Decimal:
+        """A number above zero that has to be there: a fill's quantity."""
+        value = self.number(*keys)
+        if value <= ZERO:
+            self.fail(self.first(*keys), "not above zero")
+            return ONE
+        return value
+
+    def size(self, *keys: str) -> Decimal:
+        """A quantity whose sign only repeats the side: taken off; zero is a fault."""
+        value = abs(self.number(*keys))
+        if not value:
+            self.fail(self.first(*keys), "zero")
+            return ONE
+        return value
+
+    def optional_above_zero(self, *keys: str) -> Decimal | None:
+        """A number where the venue writes 0 for "none"."""
+        value = self.optional_number(*keys)
+        return value if value is not None and value > ZERO else None
+
+    # Times
+
+    def optional_time(self, *keys: str, unit: int = 0) -> int | None:
+        """A time as nanoseconds since the epoch. 0 is absent; `unit` 1 says that it is in ns whatever its size."""
+        get = self.data.get
+        for key in keys:
+            value = get(key)
+            if value is None or value == "" or value == 0 or value == "0":
+                continue
+            if value.__class__ is not int:
+                value = self._whole(key, value)
+                if value is None:
+                    return None
+            if 0 < value <= NANOSECONDS_MAX:  # type: ignore[operator]
+                return value if unit else nanoseconds(value)  # type: ignore[return-value,arg-type]
+            self.fail(key, f"not a time since the epoch: {shown(value)}")
+            return None
+        return None
+
+    def time(self, *keys: str, unit: int = 0) -> int | None:
+        """A time that has to be there."""
+        before = len(self.reading.faults)
+        value = self.optional_time(*keys, unit=unit)
+        if value is None and len(self.reading.faults) == before:
+            self.fail(keys[0], "missing")
+        return value
+
+    def _whole(self, key: str, value: object) -> int | None:
+        try:
+            if isinstance(value, str):
+                number = exact(value)
+                if number == number.to_integral_value():
+                    return int(number)
+        except ValueError:
+            pass
+        self.fail(key, f"expected a whole number, got {shown(value)}")
+        return None
+
+    # Objects in it
+
+    def optional_row(self, key: str) -> Row | None:
+        """The object under the key."""
+        value = self.data.get(key)
+        if isinstance(value, dict):
+            return Row(value, f"{self.path}{key}.", self.reading)
+        if value is not None:
+            self.fail(key, f"expected an object, got {shown(value)}")
+        return None
+
+    def rows(self, key: str) -> list[Row]:
+        """The objects of the list under the key; null is an empty one."""
+        value = self.data.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.fail(key, f"expected a list, got {shown(value)}")
+            return []
+        return self.reading.rows(value, self.path + key)
+
+
+# --------------------------------------------------------------------- reading
+
+
+class Reading:
+    """One payload being read: what was understood so far, and every fault."""
+
+    __slots__ = ("account", "faults", "fills", "reports", "scales", "skips", "venue")
+
+    def __init__(self, venue: str, account: str, scales: object = None) -> None:
+        self.venue = venue
+        self.account = account
+        self.scales = scales
+        """What a venue's module needs to know and the payload does not say (Phemex: `phemex.scales.Scales`)."""
+        self.fills: list[Fill] = []
+        self.reports: list[OrderReport] = []
+        self.skips: dict[tuple[str, str], int] = {}
+        self.faults: list[Violation] = []
+
+    def skip(self, kind: str, reason: str, count: int = 1) -> None:
+        """Notes a part that is neither a fill nor an order report."""
+        if count:
+            self.skips[kind, reason] = self.skips.get((kind, reason), 0) + count
+
+    def rows(self, values: list[object], path: str) -> list[Row]:
+        """The objects of a list; anything else in it is a fault."""
+        found: list[Row] = []
+        for index, value in enumerate(values):
+            if isinstance(value, dict):
+                found.append(Row(value, f"{path}[{index}].", self))
+            else:
+                self.faults.append(Violation(f"{path}[{index}]", f"expected an object, got {shown(value)}"))
+        return found
+
+    def result(self) -> ParsedPayload:
+        """All that was understood.
+
+        Raises:
+            InvalidFieldError: with every fault of the payload.
+        """
+        if self.faults:
+            raise InvalidFieldError(*self.faults)
+        self._derive_trade_ids()
+        skipped = [Skipped(kind, reason, count) for (kind, reason), count in self.skips.items()]
+        return ParsedPayload(self.venue, self.fills, self.reports, skipped)
+
+    def _derive_trade_ids(self) -> None:
+        seen: dict[str, int] = {}
+        for fill in self.fills:
+            if fill.trade_id:
+                continue
+            content = derived_trade_id(fill)
+            seen[content] = occurrence = seen.get(content, 0) + 1
+            fill.trade_id = content if occurrence == 1 else derived_trade_id(fill, occurrence)
+            fill.trade_id_derived = True
+
+
+# ----------------------------------------------------------------------- kinds
+
+
+class Kind(NamedTuple):
+    """A kind of object in a venue's payloads: how its keys tell it, and what reads it."""
+
+    name: str
+    matches: Callable[[Json], bool]
+    read: Callable[[Row, Reading], None]
+
+
+def keys(*needed: str, without: Iterable[str] = ()) -> Callable[[Json], bool]:
+    """A matcher: all of `needed` are keys, and none of `without`."""
+    wanted, barred = frozenset(needed), frozenset(without)
+
+    def matches(data: Json) -> bool:
+        names = data.keys()
+        return wanted <= names and barred.isdisjoint(names)
+
+    return matches
+
+
+def any_key(*names: str) -> Callable[[Json], bool]:
+    """A matcher: at least one of the names is a key."""
+    wanted = frozenset(names)
+
+    def matches(data: Json) -> bool:
+        return not wanted.isdisjoint(data.keys())
+
+    return matches
+
+
+def skipping(kind: str, reason: str) -> Callable[[Row, Reading], None]:
+    """A reader for a kind that is known and neither a fill nor an order report."""
+
+    def read(_: Row, reading: Reading) -> None:
+        reading.skip(kind, reason)
+
+    return read
+
+
+def dispatch(kinds: tuple[Kind, ...], row: Row, reading: Reading) -> None:
+    """Reads an object by the first kind that its keys fit.
+
+    Raises:
+        UnsupportedPayloadError: they fit none.
+    """
+    data = row.data
+    for kind in kinds:
+        if kind.matches(data):
+            kind.read(row, reading)
+            return
+    names = [shown(name) for name in list(data)[:20]]
+    seen = ", ".join(names) + (", ..." if len(data) > 20 else "")
+    where = f" at {row.path.rstrip('.')}" if row.path else ""
+    raise UnsupportedPayloadError(
+        f"the keys{where} fit no kind of {reading.venue} payload: {seen or 'none'}; "
+        f"understood are {', '.join(kind.name for kind in kinds)}",
+        venue=reading.venue,
+        keys=seen,
+        path=row.path.rstrip("."),
+    )
+
+
+def read_document(kinds: tuple[Kind, ...], document: object, reading: Reading) -> None:
+    """Reads an object, or a bare list of objects, each by its own kind."""
+    if isinstance(document, dict):
+        dispatch(kinds, Row(document, "", reading), reading)
+    elif isinstance(document, list):
+        if not document:
+            reading.skip("empty", "a list without entries")
+        for row in reading.rows(document, ""):
+            dispatch(kinds, row, reading)
+    else:
+        reading.faults.append(Violation("payload", f"expected a JSON object or list, got {shown(document)}"))
