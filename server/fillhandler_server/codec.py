@@ -14,7 +14,7 @@ from fillhandler.v1 import events_pb2, fills_pb2, orders_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from fillhandler_server.domain import events as ev
-from fillhandler_server.domain.fills import Fill, FillKey
+from fillhandler_server.domain.fills import Fill, FillKey, time_of
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderReport
@@ -211,6 +211,29 @@ def report_from_message(message: orders_pb2.Order) -> OrderReport:
     )
 
 
+# ---------------------------------------------------------------------- bytes for the read models
+
+
+def fill_to_bytes(fill: Fill) -> bytes:
+    """A fill's canonical bytes."""
+    return fill_to_message(fill).SerializeToString(deterministic=True)
+
+
+def fill_from_bytes(data: bytes) -> Fill:
+    """A fill from bytes that this program wrote."""
+    return fill_from_message(fills_pb2.Fill.FromString(data))
+
+
+def report_to_bytes(report: OrderReport) -> bytes:
+    """A report's or registration's bytes."""
+    return report_to_message(report).SerializeToString(deterministic=True)
+
+
+def report_from_bytes(data: bytes) -> OrderReport:
+    """A report or registration from bytes that this program wrote."""
+    return report_from_message(orders_pb2.Order.FromString(data))
+
+
 # ---------------------------------------------------------------------- events to bytes
 
 
@@ -222,7 +245,7 @@ class BatchEncoder:
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
-        self.trade_times: list[int] = []
+        self._trade_times: list[int | None] = []
         self._now = -1
         self._commit_time = b""
         self._receive_time = b""
@@ -230,6 +253,11 @@ class BatchEncoder:
     def take(self) -> list[bytes]:
         """The frames encoded since the last call."""
         taken, self.frames = self.frames, []
+        return taken
+
+    def take_trade_times(self) -> list[int | None]:
+        """For each of those frames the time of the fill in it, by which fills are listed."""
+        taken, self._trade_times = self._trade_times, []
         return taken
 
     def __call__(self, event: ev.Event, now: int) -> None:
@@ -240,8 +268,11 @@ class BatchEncoder:
             self._commit_time = b"\x1a" + varint(len(stamp)) + stamp
             self._receive_time = _FIELD_RECEIVE_TIME + varint(len(stamp)) + stamp
         if isinstance(event, ev.FillRecorded):
+            self._trade_times.append(time_of(event.fill, now))
             self._fill_recorded(event)
             return
+        corrected = isinstance(event, ev.FillCorrected) and event.applied
+        self._trade_times.append(time_of(event.fill, now) if corrected else None)
         body = event_message(event)
         body.sequence = event.sequence
         body.commit_time.CopyFrom(to_timestamp(now))
@@ -253,7 +284,7 @@ class BatchEncoder:
         order, fill = event.order, event.fill
         data = fill.encoded
         if data is None:
-            data = fill_to_message(fill).SerializeToString(deterministic=True)
+            data = fill_to_bytes(fill)
         if fill.receive_time is None:
             # A field that comes last in the bytes is as good as one in its place.
             data += self._receive_time

@@ -428,8 +428,7 @@ def fold(book: Book, event: Event, now: int) -> None:
     order = event.order
     order.sequence = event.sequence
     order.update_time = now
-    order.average_text = None
-    order.dirty = True
+    order.cleared = 0
     order.refresh()
 
 
@@ -456,8 +455,7 @@ def _fold_recorded(book: Book, event: ev.FillRecorded, now: int) -> None:
         book.open_trade_scope(fill.venue, fill.account, fill.symbol)
     order.sequence = sequence
     order.update_time = now
-    order.average_text = None
-    order.dirty = True
+    order.cleared = 0
     order.refresh()
 
 
@@ -484,11 +482,13 @@ def _learn_contract(book: Book, order: Order, said: Fill | OrderReport) -> None:
     base, quote = said.base_currency, said.quote_currency
     if not order.base_currency and not base:
         base, quote = currencies_of(said)
-    inverse_now = said.contract_kind == ContractKind.INVERSE and order.contract_kind == 0
+    counted_as = order.contract_kind, order.multiplier
     order.learn_contract(said.contract_kind, said.multiplier, base, quote)
-    if inverse_now and order.fill_count:
+    if order.fill_count and counted_as != (order.contract_kind, order.multiplier):
         # Fills without a contract of their own were summed as spot until now.
-        order.refold(standing_fills(book, order))
+        fills = standing_fills(book, order)
+        order.refold(fills)
+        book.recount(order, fills, *counted_as)
 
 
 def _names_base(fill: Fill) -> bool:
@@ -572,7 +572,7 @@ def _fold_corrected(book: Book, event: ev.FillCorrected) -> None:
     head = reversals.head(key)
     # The venue may list the corrected trade under its own id before it says what it corrects: it stands
     # already then, and only the link and the old fill's end are news.
-    recorded = order.short_key(new_key) in order.fills
+    recorded = event.recorded_before = order.short_key(new_key) in order.fills
     reversals.next[head] = new_key
     reversals.previous[new_key] = head
     reversals.corrections[new_key] = first

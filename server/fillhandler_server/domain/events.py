@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum
 from typing import Protocol
 
@@ -85,6 +86,8 @@ class FillCorrected:
     fill_sequence: int = 0
     removed: Fill | None = None
     standing: bool = True
+    recorded_before: bool = False
+    """Set by the fold: the venue had listed the correction under its own id before."""
     sequence: int = 0
 
 
@@ -214,6 +217,9 @@ class Book(Protocol):
 
     def set_state(self, fill_sequence: int, state: FillState) -> None:
         """The fill recorded at this sequence no longer counts."""
+
+    def recount(self, order: Order, fills: list[Fill], kind: int, multiplier: Decimal | None) -> None:
+        """The order's standing fills were summed as `kind` and `multiplier`, and are as it says now."""
 
     def add_conflict(self, order: Order, key: FillKey, digest: str, sequence: int) -> None:
         """A conflict was recorded."""

@@ -95,6 +95,13 @@ class Fill:
         return FillKey(self.trade_id, self.leg, int(self.side))
 
 
+def time_of(fill: Fill, now: int) -> int:
+    """The time a fill is filed under: its trade time, else when it was received, else `now`."""
+    if fill.trade_time is not None:
+        return fill.trade_time
+    return fill.receive_time if fill.receive_time is not None else now
+
+
 COMPARED: Final = ("quantity", "price", "fees", "liquidity", "contract")
 """The fields whose difference is a conflict. Times and metadata never are: the first to arrive stands."""
 

@@ -7,7 +7,7 @@ the sums (`Order.status` and below). The sums are exact; only what is shown is r
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from fillhandler_server.domain.fills import ContractKind, Fill, FillKey, Side
 from fillhandler_server.domain.numbers import EXACT, ONE, ZERO, divide_inverse, divide_shown
@@ -69,8 +69,8 @@ class Order:
 
     __slots__ = (
         "account",
-        "average_text",
         "base_currency",
+        "cleared",
         "client_order_id",
         "contract_kind",
         "counted",
@@ -78,7 +78,6 @@ class Order:
         "cumulative",
         "dead_status",
         "dead_time",
-        "dirty",
         "expected_price",
         "fees",
         "fill_count",
@@ -196,12 +195,12 @@ class Order:
         self.status = int(OrderStatus.UNKNOWN)
         self.sequence = 0
         self.update_time = 0
+        self.cleared = 0
+        """Sequence of the event that hid it from the read models; any later event shows it again."""
 
         # Caches, owned by the codec and the projections.
         self.header: bytes | None = None
-        self.average_text: str | None = None
-        self.dirty = False
-        self.counted: object = None
+        self.counted: Any = None
 
     # ------------------------------------------------------------------ identity
 

@@ -1,27 +1,28 @@
-"""What the venue modules read payloads with: JSON text to exact values, rows that know their path.
+"""What the venue modules read payloads with: rows that know their path, and values that are exact.
 
 Nothing here guesses and nothing stops at the first fault: a `Row` notes every value that is missing or wrong
 under its JSON path and answers with a stand-in, and `Reading.result` raises all of them at once, so a payload
 is taken whole or refused whole.
+
+The common case of each method comes first and is short, because a report has some twenty values and all of them
+together may take no longer than a few times what the JSON parser takes.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, NamedTuple, NoReturn, TypeVar
+from typing import Final, TypeVar
 
-from fillhandler_server.domain.errors import InvalidFieldError, UnsupportedPayloadError, Violation
+from fillhandler_server.domain.errors import InvalidFieldError, Violation
 from fillhandler_server.domain.fills import Fill, derived_trade_id
-from fillhandler_server.domain.numbers import NUMBER, ONE, ZERO, from_json_number
+from fillhandler_server.domain.numbers import EXACT, NUMBER, ONE, ZERO, from_json_number
 from fillhandler_server.domain.reports import OrderReport, ParsedPayload, Skipped
+from fillhandler_server.venues.json_text import Json, clean, shown
 
 ID_LENGTH_MAX: Final = 256
 NUMBER_LENGTH_MAX: Final = 100
 """Longest text that is looked at as a number; the grammar itself holds far less."""
-TEXT_LENGTH_MAX: Final = 256
-"""Free text (a reject reason) is cut here."""
 NANOSECONDS_MAX: Final = 2**63 - 1
 
 MILLION: Final = 1_000_000
@@ -29,95 +30,26 @@ _SECONDS_BELOW: Final = 10**11
 _MILLISECONDS_BELOW: Final = 10**14
 _MICROSECONDS_BELOW: Final = 10**17
 
-Json = dict[str, object]
 Value = TypeVar("Value")
-
-
-class JsonNumber(str):
-    """A number of the JSON text with a point or an exponent, kept as its text."""
-
-    __slots__ = ()
-
-
-# ------------------------------------------------------------------- JSON text
-
-
-def load(payload: bytes) -> object:
-    """The document in a payload's bytes. Integers come as `int`, other numbers as `JsonNumber`.
-
-    Raises:
-        InvalidFieldError: on field "payload", where it is not UTF-8, not JSON, says a name twice with
-            different values, or is nested too deep.
-    """
-    try:
-        return _DECODER.decode(payload.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InvalidFieldError.of("payload", f"not UTF-8: byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidFieldError.of("payload", f"not JSON: {error.msg} at {where}") from None
-    except RecursionError:
-        raise InvalidFieldError.of("payload", "nested too deep") from None
-    except ValueError:
-        # Python refuses to convert integers of more than 4,300 digits.
-        raise InvalidFieldError.of("payload", "a number is too long to be read exactly") from None
-
-
-def _object(pairs: list[tuple[str, object]]) -> Json:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        # Two values under one name are read differently by different readers; the same one twice is harmless
-        # and stands in some venues' own samples.
-        for name, value in pairs:
-            if found[name] != value:
-                raise InvalidFieldError.of("payload", f"the name {shown(name)} stands twice with different values")
-    return found
-
-
-def _constant(text: str) -> NoReturn:
-    raise InvalidFieldError.of("payload", f"{text} is not a JSON number")
-
-
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=JsonNumber, parse_constant=_constant, strict=True
-)
-
-
-def shown(value: object) -> str:
-    """A foreign value for an error text: short, and in ASCII whatever was sent."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    # A slice first: `ascii` of a megabyte is a megabyte.
-    text = ascii(value[:40]) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def clean(text: str) -> str:
-    """Free text of a venue, fit to be stored: bounded, and without control characters and lone surrogates."""
-    text = text[:TEXT_LENGTH_MAX]
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
-
+_is_plain_number = NUMBER.fullmatch
 
 # ---------------------------------------------------------------- exact values
 
 
 def exact(text: str) -> Decimal:
-    """The exact value of a number's text, without trailing zeros.
+    """The exact value of a number's text.
 
     Raises:
         ValueError: not a number, or longer or finer than `numbers.NUMBER` holds.
     """
-    if NUMBER.fullmatch(text) is None:
+    if _is_plain_number(text) is None:
         return from_json_number(text[: NUMBER_LENGTH_MAX + 1])
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    value = Decimal(text)
-    return value if value else ZERO  # no minus zero
+    return Decimal(text) or ZERO  # no minus zero
 
 
 def scaled(value: Decimal, places: int) -> Decimal:
     """value / 10^places, exactly."""
-    return value.scaleb(-places).normalize() + ZERO if value else ZERO
+    return EXACT.scaleb(value, -places) if value else ZERO
 
 
 def nanoseconds(number: int) -> int:
@@ -181,8 +113,8 @@ class Row:
                 continue
             if value.__class__ is str:
                 # Printable text has neither control characters nor lone surrogates.
-                if value.isprintable() and len(value) <= ID_LENGTH_MAX:  # type: ignore[attr-defined,arg-type]
-                    return value  # type: ignore[return-value]
+                if value.isprintable() and len(value) <= ID_LENGTH_MAX:
+                    return value
                 self.fail(key, f"control characters, or more than {ID_LENGTH_MAX} characters: {shown(value)}")
                 return ""
             if value.__class__ is int and len(text := str(value)) <= ID_LENGTH_MAX:
@@ -213,7 +145,12 @@ class Row:
         return ""
 
     def choice(self, table: Mapping[str, Value], *keys: str, default: Value) -> Value:
-        """The table's entry for the word under the key; a word that is missing or not in the table is a fault."""
+        """The table's entry for the word under the key; a missing or unknown word is a fault."""
+        value = self.data.get(keys[0])
+        if value.__class__ is str:
+            entry = table.get(value)  # type: ignore[arg-type]
+            if entry is not None:
+                return entry
         key = self.first(*keys)
         value = self.data.get(key)
         if value.__class__ is str or value.__class__ is int:
@@ -272,13 +209,16 @@ class Row:
 
     def number(self, *keys: str) -> Decimal:
         """An exact number that has to be there."""
+        value = self.data.get(keys[0])
+        if value.__class__ is str and _is_plain_number(value) is not None:  # type: ignore[arg-type]
+            return Decimal(value) or ZERO  # type: ignore[arg-type]
         before = len(self.reading.faults)
-        value = self.optional_number(*keys)
-        if value is None:
+        found = self.optional_number(*keys)
+        if found is None:
             if len(self.reading.faults) == before:
                 self.fail(keys[0], "missing")
             return ONE
-        return value
+        return found
 
     def positive(self, *keys: str) -> Decimal:
         """A number above zero that has to be there: a fill's quantity."""
@@ -290,7 +230,7 @@ class Row:
 
     def size(self, *keys: str) -> Decimal:
         """A quantity whose sign only repeats the side: taken off; zero is a fault."""
-        value = abs(self.number(*keys))
+        value = self.number(*keys).copy_abs()
         if not value:
             self.fail(self.first(*keys), "zero")
             return ONE
@@ -301,10 +241,18 @@ class Row:
         value = self.optional_number(*keys)
         return value if value is not None and value > ZERO else None
 
+    def optional_scaled(self, places: int, *keys: str) -> Decimal | None:
+        """A scaled integer (Phemex's Ep and Ev), divided by 10^places."""
+        value = self.optional_number(*keys)
+        if value is not None and value != value.to_integral_value():
+            self.fail(self.first(*keys), "a scaled value is a whole number")
+            return None
+        return None if value is None else scaled(value, places)
+
     # Times
 
     def optional_time(self, *keys: str, unit: int = 0) -> int | None:
-        """A time as nanoseconds since the epoch. 0 is absent; `unit` 1 says that it is in ns whatever its size."""
+        """A time as nanoseconds since the epoch; 0 is absent. `unit` 1: it is in ns, whatever its size."""
         get = self.data.get
         for key in keys:
             value = get(key)
@@ -314,8 +262,8 @@ class Row:
                 value = self._whole(key, value)
                 if value is None:
                     return None
-            if 0 < value <= NANOSECONDS_MAX:  # type: ignore[operator]
-                return value if unit else nanoseconds(value)  # type: ignore[return-value,arg-type]
+            if 0 < value <= NANOSECONDS_MAX:
+                return value if unit else nanoseconds(value)
             self.fail(key, f"not a time since the epoch: {shown(value)}")
             return None
         return None
@@ -373,7 +321,7 @@ class Reading:
         self.venue = venue
         self.account = account
         self.scales = scales
-        """What a venue's module needs to know and the payload does not say (Phemex: `phemex.scales.Scales`)."""
+        """What a venue's module needs to know and no payload says (`phemex.scales.Scales`)."""
         self.fills: list[Fill] = []
         self.reports: list[OrderReport] = []
         self.skips: dict[tuple[str, str], int] = {}
@@ -415,80 +363,3 @@ class Reading:
             seen[content] = occurrence = seen.get(content, 0) + 1
             fill.trade_id = content if occurrence == 1 else derived_trade_id(fill, occurrence)
             fill.trade_id_derived = True
-
-
-# ----------------------------------------------------------------------- kinds
-
-
-class Kind(NamedTuple):
-    """A kind of object in a venue's payloads: how its keys tell it, and what reads it."""
-
-    name: str
-    matches: Callable[[Json], bool]
-    read: Callable[[Row, Reading], None]
-
-
-def keys(*needed: str, without: Iterable[str] = ()) -> Callable[[Json], bool]:
-    """A matcher: all of `needed` are keys, and none of `without`."""
-    wanted, barred = frozenset(needed), frozenset(without)
-
-    def matches(data: Json) -> bool:
-        names = data.keys()
-        return wanted <= names and barred.isdisjoint(names)
-
-    return matches
-
-
-def any_key(*names: str) -> Callable[[Json], bool]:
-    """A matcher: at least one of the names is a key."""
-    wanted = frozenset(names)
-
-    def matches(data: Json) -> bool:
-        return not wanted.isdisjoint(data.keys())
-
-    return matches
-
-
-def skipping(kind: str, reason: str) -> Callable[[Row, Reading], None]:
-    """A reader for a kind that is known and neither a fill nor an order report."""
-
-    def read(_: Row, reading: Reading) -> None:
-        reading.skip(kind, reason)
-
-    return read
-
-
-def dispatch(kinds: tuple[Kind, ...], row: Row, reading: Reading) -> None:
-    """Reads an object by the first kind that its keys fit.
-
-    Raises:
-        UnsupportedPayloadError: they fit none.
-    """
-    data = row.data
-    for kind in kinds:
-        if kind.matches(data):
-            kind.read(row, reading)
-            return
-    names = [shown(name) for name in list(data)[:20]]
-    seen = ", ".join(names) + (", ..." if len(data) > 20 else "")
-    where = f" at {row.path.rstrip('.')}" if row.path else ""
-    raise UnsupportedPayloadError(
-        f"the keys{where} fit no kind of {reading.venue} payload: {seen or 'none'}; "
-        f"understood are {', '.join(kind.name for kind in kinds)}",
-        venue=reading.venue,
-        keys=seen,
-        path=row.path.rstrip("."),
-    )
-
-
-def read_document(kinds: tuple[Kind, ...], document: object, reading: Reading) -> None:
-    """Reads an object, or a bare list of objects, each by its own kind."""
-    if isinstance(document, dict):
-        dispatch(kinds, Row(document, "", reading), reading)
-    elif isinstance(document, list):
-        if not document:
-            reading.skip("empty", "a list without entries")
-        for row in reading.rows(document, ""):
-            dispatch(kinds, row, reading)
-    else:
-        reading.faults.append(Violation("payload", f"expected a JSON object or list, got {shown(document)}"))

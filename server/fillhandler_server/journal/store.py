@@ -1,0 +1,87 @@
+"""An open store: the locked data directory, the database, and the connections over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fillhandler_server.encryption import KeySource
+from fillhandler_server.journal import Head
+from fillhandler_server.journal.database import Database, connect, meta, migrations
+from fillhandler_server.journal.datadir import Anchor, DataDirectory
+from fillhandler_server.journal.sqlite import SqliteJournal
+
+
+class Store:
+    """The embedded store. `db` and `journal` belong to the writer's thread; others take a `reader`."""
+
+    def __init__(self, data_dir: Path, keys: KeySource) -> None:
+        """Opens the store in a data directory, or makes it.
+
+        Raises:
+            StoreRefusedError: see `DataDirectory.prepare`; nothing was changed.
+        """
+        self.directory = DataDirectory(data_dir)
+        try:
+            self.path, self.key = self.directory.prepare(keys)
+            self._open()
+        except BaseException:
+            self.directory.close()
+            raise
+
+    def _open(self) -> None:
+        self.db: Database = connect(self.path, self.key.digits)
+        migrations.apply(self.db)
+        self.journal = SqliteJournal(self.db)
+        self.instance_id = self.journal.instance_id
+
+    @property
+    def projected_sequence(self) -> int:
+        """The sequence up to which the rows of the projections reach."""
+        return int(meta(self.db, "projected_sequence") or 0)
+
+    def reader(self) -> Database:
+        """A new read-only connection, to be closed by the caller."""
+        return connect(self.path, self.key.digits, read_only=True)
+
+    def anchor(self, head: Head) -> None:
+        """Moves the anchor to a committed head."""
+        self.directory.write_anchor(
+            Anchor(self.path.name, self.instance_id, head.sequence, head.hash.hex())
+        )
+
+    def reopen(self) -> None:
+        """Opens the database anew after an error, whose outcome is read from the file."""
+        self.db.close()
+        self._open()
+
+    def beside(self) -> Path:
+        """A free file name for a database that is built to replace this one."""
+        number = 1
+        while (path := self.directory.path / f"fillhandler-{number}.db").exists():
+            number += 1
+        return path
+
+    def switch(self, path: Path, instance_id: str, head: Head) -> None:
+        """Makes a finished database beside this one the store's: one rename, then the old file goes."""
+        old = self.path
+        self.db.close()
+        self.directory.write_anchor(Anchor(path.name, instance_id, head.sequence, head.hash.hex()))
+        self.path = path
+        self._open()
+        self.directory.remove_database(old.name)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, write-ahead log included."""
+        total = 0
+        for suffix in ("", "-wal"):
+            file = self.path.with_name(self.path.name + suffix)
+            total += file.stat().st_size if file.exists() else 0
+        return total
+
+    def close(self) -> None:
+        """Closes the database and gives the data directory back."""
+        self.db.close()
+        self.directory.close()
+
+

@@ -1,0 +1,426 @@
+"""The engine's book: the orders at hand, in memory, over the projections in the database.
+
+Changes are folded in memory at once; their rows are written by `flush`, in the writer's transaction. What
+is in memory is therefore always ahead of or equal to the rows, and every look-up asks memory first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, Final
+
+from fillhandler_server.codec import decode_batch, fill_of
+from fillhandler_server.domain.events import Event, FillRecorded, OrderReported, OrdersCleared, StateImported
+from fillhandler_server.domain.fills import Fill, FillKey, FillState
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.engine import report_digest
+from fillhandler_server.journal import Batch
+from fillhandler_server.journal.database import Database
+from fillhandler_server.projections.rows import COLUMNS, order_from_row, order_to_row
+from fillhandler_server.projections.statistics import Statistics
+
+_ORDER_ID: Final = 0
+_CLIENT_ORDER_ID: Final = 1
+_Name = tuple[int, str, str, str]
+"""kind, venue, account, name"""
+
+ORDERS_MAX: Final = 100_000
+FILL_KEYS_MAX: Final = 2_000_000
+_DECODED_BATCHES_MAX: Final = 64
+
+
+class WorkingSet:
+    """Implements `domain.events.Book`. Owned by the writer's thread."""
+
+    def __init__(self, db: Database, holding: Callable[[int], Batch]) -> None:
+        """
+        Args:
+            db: the writer's connection.
+            holding: the journal's batch that holds a sequence.
+        """
+        self._db = db
+        self._holding = holding
+        self.statistics = Statistics(db)
+        self.resolved: dict[tuple[str, str, str, str, str], Order] = {}
+        self.now = 0
+        self._orders: dict[int, Order] = {}
+        self._keys = 0
+        """Fill keys held by the orders at hand."""
+        self._names: dict[_Name, list[int]] = {}
+        """Every order number of a name; a name that is here is known completely."""
+        self._scopes = {tuple(row) for row in db.execute("SELECT * FROM trade_scopes")}
+        self._changed = bool(db.execute("SELECT 1 FROM fill_changes LIMIT 1").fetchone())
+        self._decoded: OrderedDict[int, list[Any]] = OrderedDict()
+        # Not yet committed, so not in the journal: what `fill` finds here first.
+        self._fresh: dict[int, Fill] = {}
+        # Not yet flushed.
+        self.dirty: dict[int, Order] = {}
+        self._new_fills: list[tuple[int, str, str, int, int]] = []
+        self._new_names: list[tuple[str, int, str, str, int]] = []
+        self._new_reports: list[tuple[int, str, int]] = []
+        self._new_conflicts: dict[tuple[int, str, str, int, str], int] = {}
+        self._changes: dict[int, tuple[int, int]] = {}
+        self._new_trades: list[tuple[str, str, str, str, str, int, int]] = []
+        self._merged: list[tuple[int, int]] = []
+        self._cleared: list[OrdersCleared] = []
+        self._hidden = 0
+        self.pending_events = 0
+
+    # ------------------------------------------------------------------ what the engine asks
+
+    def order(self, number: int) -> Order:
+        """The order of this number.
+
+        Raises:
+            LookupError: there is none.
+        """
+        order = self._orders.get(number)
+        if order is not None:
+            return order
+        self._load([number])
+        return self._orders[number]
+
+    def by_order_id(self, venue: str, account: str, order_id: str) -> list[Order]:
+        """Every order that has or had this venue order id, oldest first."""
+        return self._named((_ORDER_ID, venue, account, order_id))
+
+    def by_client_order_id(self, venue: str, account: str, client_order_id: str) -> list[Order]:
+        """Every order with this client order id, oldest first."""
+        return self._named((_CLIENT_ORDER_ID, venue, account, client_order_id))
+
+    def _named(self, name: _Name) -> list[Order]:
+        numbers = self._names.get(name)
+        if numbers is None:
+            kind, venue, account, text = name
+            numbers = [
+                row[0]
+                for row in self._db.execute(
+                    "SELECT order_number FROM order_names WHERE name = ? AND kind = ? AND venue = ?"
+                    " AND account = ? ORDER BY order_number",
+                    [text, kind, venue, account],
+                )
+            ]
+            self._names[name] = numbers
+        return [self.order(number) for number in numbers]
+
+    def prefetch(self, names: Iterable[tuple[str, str, str]]) -> None:
+        """Looks up many (venue, account, order id) at once, before a batch that names them."""
+        wanted = {name for name in names if (_ORDER_ID, *name) not in self._names}
+        if len(wanted) < 4:
+            return
+        found: dict[tuple[str, str, str], list[int]] = {name: [] for name in wanted}
+        rows = self._db.execute(
+            "SELECT venue, account, name, order_number FROM order_names WHERE kind = 0 AND name IN"
+            " (SELECT value FROM json_each(?)) ORDER BY order_number",
+            [json.dumps(list({name[2] for name in wanted}))],
+        )
+        for venue, account, order_id, number in rows:
+            if (venue, account, order_id) in found:
+                found[venue, account, order_id].append(number)
+        self._load([n for numbers in found.values() for n in numbers if n not in self._orders])
+        for name, numbers in found.items():
+            self._names[(_ORDER_ID, *name)] = numbers
+
+    def _load(self, numbers: list[int]) -> None:
+        if not numbers:
+            return
+        wanted = json.dumps(numbers)
+        chosen = "IN (SELECT value FROM json_each(?))"
+        for row in self._db.execute(f"SELECT {COLUMNS} FROM orders WHERE number {chosen}", [wanted]):
+            self._orders[row[0]] = order_from_row(row)
+        for number, trade_id, leg, side, sequence in self._db.execute(
+            f"SELECT order_number, trade_id, leg, side, sequence FROM fills WHERE order_number {chosen}",
+            [wanted],
+        ):
+            order = self._orders[number]
+            self._keys += 1
+            order.fills[order.short_key(FillKey(trade_id, leg, side))] = sequence
+        for number, digest, sequence in self._db.execute(
+            f"SELECT order_number, digest, sequence FROM reports WHERE order_number {chosen}", [wanted]
+        ):
+            self._orders[number].reports[digest] = sequence
+
+    def trade_scope(self, venue: str, account: str, symbol: str) -> bool:
+        """Whether fills without an order id have been seen here."""
+        return bool(self._scopes) and (venue, account, symbol) in self._scopes
+
+    def open_trade_scope(self, venue: str, account: str, symbol: str) -> None:
+        """Starts to keep trades of a symbol by their id, those of the past too."""
+        scope = (venue, account, symbol)
+        if scope in self._scopes:
+            return
+        self._scopes.add(scope)
+        rows = self._db.execute(
+            "SELECT f.trade_id, f.leg, f.side, f.order_number FROM fills f JOIN orders o"
+            " ON o.number = f.order_number WHERE o.venue = ? AND o.account = ? AND o.symbol = ?",
+            [venue, account, symbol],
+        ).fetchall()
+        waiting = [row for row in self._new_fills if self._scope(self.order(row[0])) == scope]
+        self._new_trades += [(*scope, trade_id, leg, side, number) for trade_id, leg, side, number in rows]
+        self._new_trades += [(*scope, row[1], row[2], row[3], row[0]) for row in waiting]
+
+    def by_trade(self, venue: str, account: str, symbol: str, key: FillKey) -> list[Order]:
+        """Every order of the symbol that holds a fill with this key, oldest first."""
+        numbers = {
+            row[0]
+            for row in self._db.execute(
+                "SELECT order_number FROM trades WHERE venue = ? AND account = ? AND symbol = ?"
+                " AND trade_id = ? AND leg = ? AND side = ?",
+                [venue, account, symbol, *key],
+            )
+        }
+        wanted = (venue, account, symbol, *key)
+        numbers |= {row[6] for row in self._new_trades if row[:6] == wanted}
+        merged = dict(self._merged)
+        return [self.order(number) for number in sorted({merged.get(n, n) for n in numbers})]
+
+    @staticmethod
+    def _scope(order: Order) -> tuple[str, str, str]:
+        return (order.venue, order.account, order.symbol)
+
+    def fill(self, sequence: int) -> Fill:
+        """The fill recorded at this sequence, enrichments included."""
+        at = self.change(sequence)[0]
+        fresh = self._fresh.get(at)
+        return fresh if fresh is not None else fill_of(self._message(at))
+
+    def change(self, sequence: int) -> tuple[int, int]:
+        """Where a fill's content stands now, and its state."""
+        if not self._changed:
+            return sequence, int(FillState.STANDING)
+        change = self._changes.get(sequence)
+        if change is None:
+            row = self._db.execute(
+                "SELECT content_sequence, state FROM fill_changes WHERE sequence = ?", [sequence]
+            ).fetchone()
+            change = (sequence, int(FillState.STANDING)) if row is None else (row[0], row[1])
+        return change
+
+    def _message(self, sequence: int) -> Any:
+        for first, messages in reversed(self._decoded.items()):
+            if first <= sequence < first + len(messages):
+                return messages[sequence - first]
+        batch = self._holding(sequence)
+        messages = self._decoded[batch.first_sequence] = decode_batch(batch.payload)
+        if len(self._decoded) > _DECODED_BATCHES_MAX:
+            self._decoded.popitem(last=False)
+        return messages[sequence - batch.first_sequence]
+
+    def conflict(self, order: Order, key: FillKey, digest: str) -> int:
+        """Sequence of this very conflict if it was seen before, else 0."""
+        found = self._new_conflicts.get((order.number, *key, digest))
+        if found is not None:
+            return found
+        row = self._db.execute(
+            "SELECT sequence FROM conflicts WHERE order_number = ? AND trade_id = ? AND leg = ? AND side = ?"
+            " AND digest = ?",
+            [order.number, *key, digest],
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    # ------------------------------------------------------------------ what the fold tells
+
+    def add_order(self, order: Order) -> None:
+        """A new order was opened."""
+        self._orders[order.number] = order
+
+    def reindex(self, order: Order) -> None:
+        """The order learned of an id, its symbol or its market."""
+        names = [(_ORDER_ID, name) for name in order.order_ids]
+        if order.client_order_id:
+            names.append((_CLIENT_ORDER_ID, order.client_order_id))
+        for kind, text in names:
+            name = (kind, order.venue, order.account, text)
+            numbers = self._names.get(name)
+            if numbers is None:
+                self._named(name)
+                numbers = self._names[name]
+            if order.number not in numbers:
+                numbers.append(order.number)
+                numbers.sort()
+                self._new_names.append((text, kind, order.venue, order.account, order.number))
+            if len(numbers) > 1:
+                self.resolved.clear()
+
+    def remove_order(self, order: Order, into: Order) -> None:
+        """The order was merged into another; its fills and reports are that one's now."""
+        for numbers in self._names.values():
+            if order.number in numbers:
+                numbers.remove(order.number)
+        self._new_names = [row for row in self._new_names if row[4] != order.number]
+        self.reindex(into)
+        self.resolved.clear()
+        self._new_fills = [
+            (into.number, *row[1:]) if row[0] == order.number else row for row in self._new_fills
+        ]
+        self._new_reports = [
+            (into.number, *row[1:]) if row[0] == order.number else row for row in self._new_reports
+        ]
+        self._new_conflicts = {
+            ((into.number, *key[1:]) if key[0] == order.number else key): sequence
+            for key, sequence in self._new_conflicts.items()
+        }
+        self._new_trades = [
+            (*row[:6], into.number) if row[6] == order.number else row for row in self._new_trades
+        ]
+        self._merged.append((order.number, into.number))
+        self._orders.pop(order.number, None)
+        self.dirty.pop(order.number, None)
+        self.statistics.uncount_order(order)
+
+    def add_fill(self, order: Order, fill: Fill, sequence: int) -> None:
+        """A fill was recorded under the order at this sequence."""
+        self._fresh[sequence] = fill
+        self._keys += 1
+        self._new_fills.append((order.number, fill.trade_id, fill.leg, fill.side, sequence))
+        if self._scopes and self._scope(order) in self._scopes:
+            self._new_trades.append((*self._scope(order), fill.trade_id, fill.leg, fill.side, order.number))
+
+    def replace_fill(self, order: Order, fill: Fill, fill_sequence: int, sequence: int) -> None:
+        """The fill recorded at `fill_sequence` reads as `fill` now, by the event at `sequence`."""
+        state = self.change(fill_sequence)[1]
+        self._fresh[sequence] = fill
+        self._changes[fill_sequence] = (sequence, state)
+        self._changed = True
+
+    def set_state(self, fill_sequence: int, state: FillState) -> None:
+        """The fill recorded at this sequence no longer counts."""
+        self._changes[fill_sequence] = (self.change(fill_sequence)[0], int(state))
+        self._changed = True
+
+    def recount(self, order: Order, fills: list[Fill], kind: int, multiplier: Decimal | None) -> None:
+        """The order's standing fills were summed as another contract."""
+        self.statistics.recount(order, fills, kind, multiplier, self.now)
+
+    def add_conflict(self, order: Order, key: FillKey, digest: str, sequence: int) -> None:
+        """A conflict was recorded."""
+        self._new_conflicts[(order.number, *key, digest)] = sequence
+
+    def on_event(self, event: Event, now: int) -> None:
+        """Takes every event after its fold: marks its order, feeds the statistics."""
+        self.pending_events += 1
+        if isinstance(event, FillRecorded):
+            self.dirty[event.order.number] = event.order
+        elif isinstance(event, OrdersCleared):
+            self._cleared.append(event)
+            return
+        elif isinstance(event, StateImported):
+            return
+        else:
+            self.dirty[event.order.number] = event.order
+            if isinstance(event, OrderReported):
+                digest = report_digest(event.report)
+                self._new_reports.append((event.order.number, digest, event.sequence))
+        self.statistics.on_event(event, now)
+
+    # ------------------------------------------------------------------ storing
+
+    def committed(self) -> None:
+        """What was folded so far is in the journal now."""
+        self._fresh.clear()
+
+    def count_dirty(self) -> None:
+        """Brings the statistics up to date."""
+        for order in self.dirty.values():
+            self.statistics.count_order(order)
+        self.statistics.settle()
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is to be flushed."""
+        return self.pending_events > 0
+
+    def flush(self, sequence: int) -> None:
+        """Writes the rows of all that was folded up to `sequence`, inside the caller's transaction."""
+        connection = self._db.conn
+        for merged, into in self._merged:
+            self._flush_merge(merged, into)
+        # In key order, so that neighbouring rows go to the same page.
+        self._new_fills.sort()
+        connection.executemany("INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?)", self._new_fills)
+        connection.executemany("INSERT OR IGNORE INTO order_names VALUES (?, ?, ?, ?, ?)", self._new_names)
+        connection.executemany(
+            "INSERT OR REPLACE INTO fill_changes VALUES (?, ?, ?)",
+            [(at, content, state) for at, (content, state) in self._changes.items()],
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO conflicts VALUES (?, ?, ?, ?, ?, ?)",
+            [(*key, at) for key, at in self._new_conflicts.items()],
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO trades VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(self._new_trades)
+        )
+        connection.executemany("INSERT OR IGNORE INTO trade_scopes VALUES (?, ?, ?)", sorted(self._scopes))
+        self.count_dirty()
+        dirty = self.dirty.values()
+        connection.executemany(
+            f"INSERT OR REPLACE INTO orders ({COLUMNS}) VALUES ({', '.join('?' * 17)})",
+            [order_to_row(order) for order in dirty],
+        )
+        connection.executemany("INSERT OR REPLACE INTO reports VALUES (?, ?, ?)", self._new_reports)
+        for event in self._cleared:
+            connection.execute(*_clear_statement(event))
+        self.statistics.flush()
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE name = 'projected_sequence'", (str(sequence),)
+        )
+
+    def _flush_merge(self, merged: int, into: int) -> None:
+        # A key that both have stays with the one merged into; the fold has counted it once.
+        for table in ("fills", "conflicts", "reports", "trades", "order_names"):
+            self._db.conn.execute(
+                f"UPDATE OR IGNORE {table} SET order_number = ? WHERE order_number = ?", (into, merged)
+            )
+            self._db.conn.execute(f"DELETE FROM {table} WHERE order_number = ?", (merged,))
+        self._db.conn.execute("DELETE FROM orders WHERE number = ?", (merged,))
+
+    def flushed(self) -> None:
+        """The flush is committed: what it wrote need not be kept."""
+        self.dirty.clear()
+        self._new_fills.clear()
+        self._new_names.clear()
+        self._new_reports.clear()
+        self._new_conflicts.clear()
+        self._changes.clear()
+        self._new_trades.clear()
+        self._merged.clear()
+        if self._cleared:
+            self._cleared.clear()
+            self._evict(keep=0)
+        self.pending_events = 0
+        if len(self._orders) > ORDERS_MAX or self._keys > FILL_KEYS_MAX:
+            self._evict(keep=ORDERS_MAX // 2)
+
+    def _evict(self, keep: int) -> None:
+        """Forgets final orders first, then the oldest, all of which are in the rows."""
+        ranked = sorted(self._orders.values(), key=lambda order: (not order.is_final, order.sequence))
+        for order in ranked:
+            if len(self._orders) <= keep and self._keys <= FILL_KEYS_MAX // 2:
+                break
+            del self._orders[order.number]
+            self._keys -= len(order.fills)
+        self._names.clear()
+        self.resolved.clear()
+
+    def clearable(self, event: OrdersCleared) -> int:
+        """How many orders an `orders_cleared` event would hide, once all rows are flushed."""
+        where, values = _clear_condition(event)
+        return int(self._db.execute(f"SELECT count(*) FROM orders WHERE {where}", values).fetchone()[0])
+
+
+def _clear_condition(event: OrdersCleared) -> tuple[str, list[Any]]:
+    where = "final = 1 AND cleared = 0 AND coalesce(complete_time, update_time) <= ?"
+    values: list[Any] = [event.before]
+    for column in ("venue", "account", "symbol"):
+        if getattr(event, column):
+            where += f" AND {column} = ?"
+            values.append(getattr(event, column))
+    return where, values
+
+
+def _clear_statement(event: OrdersCleared) -> tuple[str, list[Any]]:
+    where, values = _clear_condition(event)
+    return f"UPDATE orders SET cleared = ? WHERE {where}", [event.sequence, *values]

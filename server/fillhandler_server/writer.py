@@ -1,0 +1,493 @@
+"""The write path: one thread that decides, appends, syncs, and only then answers.
+
+It gathers what is waiting (group commit, no timer), lets the engine decide, appends one batch, syncs,
+answers every caller and wakes the feed. Small requests go before bulk ones. Everything happens on one
+thread: a commit beside another busy Python thread loses its turn at every row (performance.md, trap 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from fillhandler_server.codec import BatchEncoder, decode_batch, event_from_message
+from fillhandler_server.domain.errors import (
+    FillHandlerError,
+    ShuttingDownError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from fillhandler_server.domain.events import Event, OrdersCleared
+from fillhandler_server.engine import Engine, fold
+from fillhandler_server.journal import Batch, Head, chained
+from fillhandler_server.journal.database import DatabaseError
+from fillhandler_server.journal.store import Store
+from fillhandler_server.projections.working_set import WorkingSet
+
+log = logging.getLogger("fillhandler.writer")
+
+T = TypeVar("T")
+
+GROUP_JOBS_MAX: Final = 512
+GROUP_BULK_FILLS_MAX: Final = 4_000
+BATCH_BYTES_MAX: Final = 1 << 20
+FLUSH_EVENTS: Final = 32_000
+ANCHOR_SECONDS: Final = 0.5
+IDLE_FLUSH_SECONDS: Final = 0.05
+QUEUE_SMALL_MAX: Final = 20_000
+QUEUE_BULK_FILLS_MAX: Final = 200_000
+REPLAY_FLUSH_EVENTS: Final = 50_000
+
+
+class Session:
+    """What a job may touch, on the writer's thread, while it runs."""
+
+    def __init__(self, engine: Engine, book: WorkingSet, store: Store) -> None:
+        self.engine = engine
+        self.book = book
+        self.store = store
+
+
+class Subscriber(Protocol):
+    """Hears of every commit, on the writer's thread."""
+
+    def committed(self, batches: list[Batch]) -> None:
+        """These batches are durable."""
+
+    def replaced(self, instance_id: str, head: Head) -> None:
+        """The journal is another one from here on."""
+
+
+class Job(Generic[T]):
+    """One request to the writer."""
+
+    __slots__ = ("error", "flush", "future", "loop", "result", "weight", "work")
+
+    def __init__(
+        self,
+        work: Callable[[Session], T],
+        future: Future[T] | asyncio.Future[T],
+        loop: asyncio.AbstractEventLoop | None,
+        weight: int,
+        flush: bool,
+    ) -> None:
+        self.work = work
+        self.future = future
+        self.loop = loop
+        self.weight = weight
+        self.flush = flush
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Owns the store's write connection, the engine and the book."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], int] = time.time_ns,
+        subscriber: Subscriber | None = None,
+    ) -> None:
+        """
+        Args:
+            store: the open store; the writer uses it from its own thread once started.
+            clock: nanoseconds since the epoch; may jump, commit times never go back.
+            subscriber: hears of every commit.
+        """
+        self.store = store
+        self.subscriber = subscriber
+        self._clock = clock
+        self._encoder = BatchEncoder()
+        self._condition = threading.Condition()
+        self._small: deque[Job[Any]] = deque()
+        self._bulk: deque[Job[Any]] = deque()
+        self._bulk_fills = 0
+        self._bulk_turn = False
+        self._closing = False
+        self._broken = False
+        self._anchored = 0.0
+        self._anchor_due = False
+        self._load()
+        self._thread = threading.Thread(target=self._main, name="fillhandler-writer", daemon=True)
+
+    # ------------------------------------------------------------------ for callers
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    @property
+    def head(self) -> Head:
+        """The last committed head."""
+        return self._head
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait."""
+        return len(self._small) + len(self._bulk)
+
+    @property
+    def writable(self) -> bool:
+        """Whether the store takes writes."""
+        return not self._broken
+
+    def submit(self, work: Callable[[Session], T], *, weight: int = 1, flush: bool = False) -> Future[T]:
+        """Runs `work` on the writer's thread; the future is done once what it decided is durable.
+
+        Args:
+            work: called with the session; what it returns is the result. A `FillHandlerError` it raises
+                before it decided anything is the caller's, and nothing else changes.
+            weight: how many fills it carries; above 16 it goes behind the small ones.
+            flush: also writes the rows of the projections before it is done.
+
+        Raises:
+            ShuttingDownError: the writer is closing.
+            StoreUnavailableError: too much is waiting.
+        """
+        future: Future[T] = Future()
+        self._enqueue(Job(work, future, None, weight, flush))
+        return future
+
+    def run(
+        self, work: Callable[[Session], T], *, weight: int = 1, flush: bool = False
+    ) -> asyncio.Future[T]:
+        """As `submit`, for the running event loop; a group's answers come in one wake-up."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._enqueue(Job(work, future, loop, weight, flush))
+        return future
+
+    def _enqueue(self, job: Job[Any]) -> None:
+        with self._condition:
+            if self._closing:
+                raise ShuttingDownError("the server is stopping")
+            if job.weight > 16:
+                if self._bulk_fills > QUEUE_BULK_FILLS_MAX:
+                    raise StoreUnavailableError("too many fills wait for the store; send more slowly")
+                self._bulk_fills += job.weight
+                self._bulk.append(job)
+            else:
+                if len(self._small) >= QUEUE_SMALL_MAX:
+                    raise StoreUnavailableError("too many requests wait for the store; send more slowly")
+                self._small.append(job)
+            self._condition.notify()
+
+    def close(self) -> None:
+        """Finishes what is waiting, flushes, moves the anchor, stops the thread. The store stays open."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        if self._thread.ident is not None:
+            self._thread.join()
+        else:
+            self._finish()
+
+    # ------------------------------------------------------------------ the thread
+
+    def _main(self) -> None:
+        while True:
+            group = self._next_group()
+            if group is None:
+                break
+            if group:
+                self._process(group)
+            else:
+                self._when_idle()
+        self._finish()
+
+    def _next_group(self) -> list[Job[Any]] | None:
+        with self._condition:
+            if not self._small and not self._bulk and not self._closing:
+                wait = None
+                if self.book.pending:
+                    wait = IDLE_FLUSH_SECONDS
+                elif self._anchor_due:
+                    wait = ANCHOR_SECONDS
+                self._condition.wait(wait)
+            if self._small and not (self._bulk_turn and self._bulk):
+                self._bulk_turn = True
+                count = min(len(self._small), GROUP_JOBS_MAX)
+                return [self._small.popleft() for _ in range(count)]
+            self._bulk_turn = False
+            group: list[Job[Any]] = []
+            fills = 0
+            while self._bulk and (not group or fills + self._bulk[0].weight <= GROUP_BULK_FILLS_MAX):
+                job = self._bulk.popleft()
+                fills += job.weight
+                group.append(job)
+            self._bulk_fills -= fills
+            return None if not group and self._closing and not self._small else group
+
+    def _process(self, group: list[Job[Any]]) -> None:
+        try:
+            if self._broken:
+                self._recover()
+            self._decide(group)
+            self._commit(any(job.flush for job in group))
+        except DatabaseError as error:
+            self._failed(group, error)
+        self._answer(group)
+
+    def _decide(self, group: list[Job[Any]]) -> None:
+        self._begin()
+        waiting = deque(group)
+        while waiting:
+            job = waiting.popleft()
+            head = self.engine.head
+            try:
+                job.result = job.work(self.session)
+            except DatabaseError:
+                raise
+            except FillHandlerError as error:
+                job.error = error
+                if self.engine.head == head:
+                    continue
+                log.exception("a command was refused after it had decided something")
+            except Exception as error:  # noqa: BLE001  # a fault in one command must not take the others down
+                log.exception("a command failed")
+                job.error = error
+            else:
+                continue
+            # Half-folded orders would be wrong for ever: drop the book, and decide the others anew.
+            self._load()
+            self._begin()
+            waiting = deque(other for other in group if other.error is None)
+
+    def _begin(self) -> None:
+        now = max(self._clock(), self._head.commit_time)
+        self.engine.begin(now)
+        self.book.now = now
+
+    def _commit(self, flush: bool) -> None:
+        frames = self._encoder.take()
+        due = flush or self.book.pending_events >= FLUSH_EVENTS
+        if not frames and not (due and self.book.pending):
+            return
+        with self.store.db.atomic():
+            batches = self._append(frames)
+            if due:
+                self.book.flush(self.engine.head)
+        self._committed(batches)
+        if due:
+            self.book.flushed()
+
+    def _append(self, frames: list[bytes]) -> list[Batch]:
+        """Adds frames to the journal, inside a transaction, in batches of bounded size."""
+        batches: list[Batch] = []
+        times = self._encoder.take_trade_times()
+        head = self._tip
+        for first, last in _chunks(frames, BATCH_BYTES_MAX):
+            payload = b"".join(frames[first:last])
+            batch = chained(head, last - first, self.engine.now, payload)
+            known = [moment for moment in times[first:last] if moment is not None]
+            self.store.journal.append(batch, (min(known), max(known)) if known else None)
+            batches.append(batch)
+            head = Head(batch.last_sequence, batch.hash, batch.commit_time)
+        self._tip = head
+        return batches
+
+    def _committed(self, batches: list[Batch]) -> None:
+        self._head = self._tip
+        self.book.committed()
+        if not batches:
+            return
+        self._anchor_due = True
+        if self.subscriber is not None:
+            self.subscriber.committed(batches)
+        if time.monotonic() - self._anchored >= ANCHOR_SECONDS:
+            self._anchor()
+
+    def _anchor(self) -> None:
+        self.store.anchor(self._head)
+        self._anchored = time.monotonic()
+        self._anchor_due = False
+
+    def _when_idle(self) -> None:
+        if self._small or self._bulk or self._broken:
+            return
+        try:
+            if self.book.pending:
+                self._commit(flush=True)
+            if self._anchor_due and time.monotonic() - self._anchored >= ANCHOR_SECONDS:
+                self._anchor()
+        except (DatabaseError, OSError) as error:
+            self._failed([], error)
+
+    def _answer(self, group: list[Job[Any]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
+        for job in group:
+            if job.loop is not None:
+                by_loop.setdefault(job.loop, []).append(job)
+            else:
+                _settle(job)
+        for loop, jobs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, jobs)
+            except RuntimeError:  # noqa: PERF203  # the loop is closed; nobody waits any more
+                continue
+
+    # ------------------------------------------------------------------ long pieces of work
+
+    def exclusive(self, work: Callable[[Session, Callable[[], None]], T]) -> Callable[[Session], T]:
+        """Makes a job of work that appends more than a batch holds, in one transaction.
+
+        `work` gets the session and `spill`, to call now and then: it moves what was decided so far from
+        memory into the transaction. All of it commits at the end, or none.
+        """
+
+        def run(session: Session) -> T:
+            # What other jobs of this group decided must not share the transaction's fate.
+            self._commit(flush=True)
+            batches: list[Batch] = []
+
+            def spill() -> None:
+                batches.extend(self._append(self._encoder.take()))
+                self.book.committed()
+                if self.book.pending_events >= REPLAY_FLUSH_EVENTS:
+                    self.book.flush(self.engine.head)
+                    self.book.flushed()
+
+            try:
+                with self.store.db.atomic():
+                    result = work(session, spill)
+                    spill()
+                    self.book.flush(self.engine.head)
+            except BaseException:
+                self._load()
+                self._begin()
+                raise
+            self.book.flushed()
+            self._committed(batches)
+            return result
+
+        return run
+
+    def replace(self, build: Callable[[], tuple[Any, str, Head]]) -> Callable[[Session], None]:
+        """Makes a job that switches the store to a database that `build` has finished beside it."""
+
+        def run(session: Session) -> None:
+            self._commit(flush=True)
+            path, instance_id, head = build()
+            self.store.switch(path, instance_id, head)
+            self._load()
+            self._begin()
+            if self.subscriber is not None:
+                self.subscriber.replaced(self.store.instance_id, self._head)
+
+        return run
+
+    # ------------------------------------------------------------------ loading and failing
+
+    def _load(self) -> None:
+        """Makes the book anew from the rows and the journal's tail behind them."""
+        store = self.store
+        if store.db.conn.in_transaction:
+            store.db.conn.rollback()
+        self._encoder.take()
+        self._encoder.take_trade_times()
+        self._head = self._tip = store.journal.head()
+        self.book = WorkingSet(store.db, store.journal.holding)
+        replay(store, self.book)
+        self.engine = Engine(self.book, self._head.sequence, self._on_event)
+        self.session = Session(self.engine, self.book, store)
+
+    def _on_event(self, event: Event, now: int) -> None:
+        self._encoder(event, now)
+        self.book.on_event(event, now)
+
+    def _failed(self, group: list[Job[Any]], error: Exception) -> None:
+        """After a write or sync error nothing is acknowledged: the file says later what it holds."""
+        full = "full" in str(error)
+        log.error("the store failed: %s", error)
+        for job in group:
+            if job.error is None:
+                job.error = (
+                    StoreFullError("the disk is full; nothing of this was recorded")
+                    if full
+                    else StoreUnavailableError("the store failed; the outcome is unknown, send it again")
+                )
+        self._broken = True
+        if full:
+            try:
+                self._recover()
+            except DatabaseError as again:
+                log.error("the store cannot be read again yet: %s", again)
+
+    def _recover(self) -> None:
+        self.store.reopen()
+        self._load()
+        self._broken = False
+
+    def _finish(self) -> None:
+        """Leaves rows and anchor at the head."""
+        if self._broken:
+            return
+        try:
+            self._commit(flush=True)
+            self._anchor()
+        except (DatabaseError, OSError) as error:
+            log.error("the last flush failed; the next start replays the journal: %s", error)
+
+
+def replay(store: Store, book: WorkingSet) -> None:
+    """Folds what the journal holds behind the rows of the projections, and writes those rows."""
+    projected = store.projected_sequence
+    last = projected
+    for batch in store.journal.scan(projected):
+        for message in decode_batch(batch.payload):
+            if message.sequence <= projected:
+                continue
+            book.now = batch.commit_time
+            event = event_from_message(message, book)
+            fold(book, event, batch.commit_time)
+            book.on_event(event, batch.commit_time)
+            last = message.sequence
+            if isinstance(event, OrdersCleared) or book.pending_events >= REPLAY_FLUSH_EVENTS:
+                _flush(store, book, last)
+    if book.pending:
+        _flush(store, book, last)
+
+
+def _flush(store: Store, book: WorkingSet, sequence: int) -> None:
+    if store.db.conn.in_transaction:
+        book.flush(sequence)
+    else:
+        with store.db.atomic():
+            book.flush(sequence)
+    book.committed()
+    book.flushed()
+
+
+def _chunks(frames: list[bytes], size_max: int) -> list[tuple[int, int]]:
+    """Ranges of frames whose bytes stay below a bound."""
+    ranges: list[tuple[int, int]] = []
+    first = size = 0
+    for at, frame in enumerate(frames):
+        if size and size + len(frame) > size_max:
+            ranges.append((first, at))
+            first, size = at, 0
+        size += len(frame)
+    if first < len(frames):
+        ranges.append((first, len(frames)))
+    return ranges
+
+
+def _resolve(jobs: list[Job[Any]]) -> None:
+    for job in jobs:
+        _settle(job)
+
+
+def _settle(job: Job[Any]) -> None:
+    if job.future.done():  # its caller has gone
+        return
+    if job.error is not None:
+        job.future.set_exception(job.error)
+    else:
+        job.future.set_result(job.result)
