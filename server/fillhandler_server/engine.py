@@ -172,6 +172,26 @@ class Engine:
             )
         return Result(Outcome.RECORDED, sequence, order)
 
+    def find_order(self, identity: Fill) -> Order | None:
+        """The order that a fill of this identity would belong to, if it is known. Decides nothing."""
+        if not identity.order_id:
+            self.book.open_trade_scope(identity.venue, identity.account, identity.symbol)
+            held = self.book.by_trade(identity.venue, identity.account, identity.symbol, identity.key)
+            return held[0] if len(held) == 1 else None
+        orders = self.book.by_order_id(identity.venue, identity.account, identity.order_id)
+        return _only(orders, identity.market, identity.symbol)
+
+    def preview_fill(self, fill: Fill) -> tuple[Outcome, int]:
+        """What `record_fill` would say, and the sequence of what is recorded already. Decides nothing."""
+        order = self.find_order(fill)
+        sequence = None if order is None else order.fills.get(order.key_of(fill))
+        if sequence is None:
+            return Outcome.RECORDED, 0
+        differing, enriching = compare(self.book.fill(sequence), fill)
+        if differing:
+            return Outcome.CONFLICT, 0
+        return (Outcome.ENRICHED, 0) if enriching else (Outcome.DUPLICATE, sequence)
+
     # ------------------------------------------------------------------ deciding
 
     def _emit(self, event: Event) -> int:

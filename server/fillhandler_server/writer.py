@@ -134,6 +134,11 @@ class Writer:
         return len(self._small) + len(self._bulk)
 
     @property
+    def full(self) -> bool:
+        """Whether a bulk request would be refused now."""
+        return self._bulk_fills > QUEUE_BULK_FILLS_MAX or len(self._small) >= QUEUE_SMALL_MAX
+
+    @property
     def writable(self) -> bool:
         """Whether the store takes writes."""
         return not self._broken
@@ -334,6 +339,17 @@ class Writer:
                 continue
 
     # ------------------------------------------------------------------ long pieces of work
+
+    def settled(self, work: Callable[[Session], T]) -> Callable[[Session], T]:
+        """Makes a job of work that needs the rows of the projections true before it, and leaves them so."""
+
+        def run(session: Session) -> T:
+            self._commit(flush=True)
+            result = work(session)
+            self._commit(flush=True)
+            return result
+
+        return run
 
     def exclusive(self, work: Callable[[Session, Callable[[], None]], T]) -> Callable[[Session], T]:
         """Makes a job of work that appends more than a batch holds, in one transaction.

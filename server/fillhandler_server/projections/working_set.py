@@ -83,6 +83,10 @@ class WorkingSet:
         self._load([number])
         return self._orders[number]
 
+    def knows(self, number: int) -> bool:
+        """Whether an order at hand has this number; one that was merged into another has not."""
+        return number in self._orders
+
     def by_order_id(self, venue: str, account: str, order_id: str) -> list[Order]:
         """Every order that has or had this venue order id, oldest first."""
         return self._named((_ORDER_ID, venue, account, order_id))
@@ -90,6 +94,19 @@ class WorkingSet:
     def by_client_order_id(self, venue: str, account: str, client_order_id: str) -> list[Order]:
         """Every order with this client order id, oldest first."""
         return self._named((_CLIENT_ORDER_ID, venue, account, client_order_id))
+
+    def everywhere(self, *, order_id: str = "", client_order_id: str = "") -> list[Order]:
+        """Every order of this id, at whatever venue and account, oldest first."""
+        kind, text = (_ORDER_ID, order_id) if order_id else (_CLIENT_ORDER_ID, client_order_id)
+        numbers = {
+            row[0]
+            for row in self._db.execute(
+                "SELECT order_number FROM order_names WHERE name = ? AND kind = ?", [text, kind]
+            )
+        }
+        numbers |= {row[4] for row in self._new_names if row[0] == text and row[1] == kind}
+        merged = dict(self._merged)
+        return [self.order(number) for number in sorted({merged.get(n, n) for n in numbers})]
 
     def _named(self, name: _Name) -> list[Order]:
         numbers = self._names.get(name)

@@ -1,0 +1,59 @@
+"""Reads beside the writer: a few threads, each with a read-only connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from fillhandler_server.journal.database import Database
+from fillhandler_server.journal.store import Store
+
+T = TypeVar("T")
+
+
+class Readers:
+    """Runs functions over read-only connections, off the event loop and off the writer's thread."""
+
+    def __init__(self, store: Store, threads: int = 3) -> None:
+        self._store = store
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fillhandler-reader")
+        self._local = threading.local()
+        self._generation = 0
+        self._open: list[Database] = []
+        self._lock = threading.Lock()
+
+    async def run(self, work: Callable[[Database], T]) -> T:
+        """Runs `work` with a connection that sees everything committed (and flushed) before the call."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.call, work)
+
+    def call(self, work: Callable[[Database], T]) -> T:
+        """As `run`, on the calling thread."""
+        return work(self._connection())
+
+    def _connection(self) -> Database:
+        if getattr(self._local, "generation", -1) != self._generation:
+            db = self._store.reader()
+            self._local.db, self._local.generation = db, self._generation
+            with self._lock:
+                self._open.append(db)
+        found: Database = self._local.db
+        return found
+
+    def reset(self) -> None:
+        """The store is another file now: connections are made anew at their next use."""
+        with self._lock:
+            self._generation += 1
+            old, self._open = self._open, []
+        for db in old:
+            db.close()
+
+    def close(self) -> None:
+        """Waits for what runs, and closes the connections."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            for db in self._open:
+                db.close()
+            self._open = []

@@ -1,0 +1,1 @@
+"""gRPC: each servicer method is convert → call → convert."""

@@ -1,0 +1,417 @@
+"""Messages to domain objects, checked, and domain objects to messages.
+
+Requests are checked as text, field by field; every violation of a message is reported at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+from fillhandler.v1 import fill_service_pb2, fills_pb2, orders_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from fillhandler_server.codec import contract_message, fill_to_message, from_timestamp, to_timestamp
+from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError, Violation
+from fillhandler_server.domain.events import Outcome
+from fillhandler_server.domain.fills import MAIN_ACCOUNT, Fill, FillState, derived_trade_id
+from fillhandler_server.domain.numbers import SHOWN, canonical, from_text, is_number
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reports import OrderReport, Skipped
+
+ID_LENGTH_MAX: Final = 256
+METADATA_MAX: Final = 64
+METADATA_BYTES_MAX: Final = 8 * 1024
+_VENUE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# Timestamp's own range, years 1 to 9999, narrowed to what nanoseconds in 64 bits hold.
+_SECONDS_MIN: Final = -(1 << 63) // 1_000_000_000 + 1
+_SECONDS_MAX: Final = (1 << 63) // 1_000_000_000 - 1
+
+MARKETS: Final = ("", "spot", "linear", "inverse", "option")
+
+
+class Checker:
+    """Collects the violations of one message."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.violations: list[Violation] = []
+
+    def wrong(self, name: str, text: str) -> None:
+        """Notes a violation."""
+        path = self._path
+        field = f"{path}.{name}" if path and name and not name.startswith("[") else path + name
+        self.violations.append(Violation(field, text))
+
+    def done(self) -> None:
+        """
+        Raises:
+            InvalidFieldError: something was wrong.
+        """
+        if self.violations:
+            raise InvalidFieldError(*self.violations)
+
+    def identifier(self, name: str, value: str, *, required: bool = False) -> str:
+        """An id: kept byte for byte, bounded, without control characters."""
+        if not value and required:
+            self.wrong(name, "is required")
+        elif len(value) > ID_LENGTH_MAX:
+            self.wrong(name, f"has {len(value)} characters, at most {ID_LENGTH_MAX} are allowed")
+        elif _CONTROL.search(value):
+            self.wrong(name, "holds a control character")
+        return value
+
+    def venue(self, name: str, value: str) -> str:
+        """A venue's name, in lower case."""
+        value = value.lower()
+        if not value:
+            self.wrong(name, "is required")
+        elif not _VENUE.fullmatch(value):
+            self.wrong(name, "must be a name of a-z, 0-9, '_', '.', '-', at most 64 long")
+        return value
+
+    def number(self, name: str, value: str) -> Decimal | None:
+        """A decimal in the grammar."""
+        if not is_number(value):
+            shown = value[:40] + ("…" if len(value) > 40 else "")
+            self.wrong(name, f"{shown!r} is not a decimal number of at most 20 digits before and 18 behind the point")
+            return None
+        return from_text(value)
+
+    def optional_number(self, message: Any, name: str) -> Decimal | None:
+        """A decimal field that may be absent."""
+        return self.number(name, getattr(message, name)) if message.HasField(name) else None
+
+    def time(self, message: Any, name: str) -> int | None:
+        """A timestamp field that may be absent, in nanoseconds."""
+        if not message.HasField(name):
+            return None
+        stamp: Timestamp = getattr(message, name)
+        if not (_SECONDS_MIN <= stamp.seconds <= _SECONDS_MAX and 0 <= stamp.nanos < 1_000_000_000):
+            self.wrong(name, "is out of range (years 1678 to 2261)")
+            return None
+        return from_timestamp(stamp)
+
+    def enum(self, name: str, value: int, known: int, *, required: bool = False) -> int:
+        """An enum's number: 0 to `known`."""
+        if not 0 <= value <= known:
+            self.wrong(name, f"{value} is not a known value")
+        elif required and not value:
+            self.wrong(name, "is required")
+        return value
+
+    def contract(self, message: Any) -> tuple[int, Decimal | None]:
+        """The contract field."""
+        if not message.HasField("contract"):
+            return 0, None
+        contract: fills_pb2.Contract = message.contract
+        multiplier = None
+        if contract.HasField("multiplier"):
+            multiplier = self.number("contract.multiplier", contract.multiplier)
+            if multiplier is not None and multiplier <= 0:
+                self.wrong("contract.multiplier", "must be above 0")
+        return self.enum("contract.kind", contract.kind, 3), multiplier
+
+    def market(self, value: str) -> str:
+        """The market, in lower case."""
+        value = value.lower()
+        if value not in MARKETS:
+            self.wrong("market", "must be spot, linear, inverse, option, or empty")
+        return value
+
+    def currency(self, name: str, value: str, *, required: bool = False) -> str:
+        """A currency's code."""
+        if len(value) > 32:
+            self.wrong(name, "has more than 32 characters")
+            return value
+        return self.identifier(name, value, required=required)
+
+
+# ---------------------------------------------------------------------- fills in
+
+
+def fill_from_request(message: fills_pb2.Fill, path: str = "fill") -> Fill:
+    """A fill from a request, checked and made canonical.
+
+    Raises:
+        InvalidFieldError: with every violation.
+    """
+    check = Checker(path)
+    fill = _fill(message, check, need_trade_id=False)
+    quantity = check.number("quantity", message.quantity) if message.quantity else None
+    if not message.quantity:
+        check.wrong("quantity", "is required")
+    elif quantity is not None and quantity <= 0:
+        check.wrong("quantity", "must be above 0")
+    check.done()
+    if quantity is not None:
+        fill.quantity = quantity
+    if not fill.trade_id:
+        fill.trade_id = derived_trade_id(fill)
+        fill.trade_id_derived = True
+    return fill
+
+
+def _fill(message: fills_pb2.Fill, check: Checker, *, need_trade_id: bool) -> Fill:
+    kind, multiplier = check.contract(message)
+    return Fill(
+        venue=check.venue("venue", message.venue),
+        account=check.identifier("account", message.account) or MAIN_ACCOUNT,
+        market=check.market(message.market),
+        symbol=check.identifier("symbol", message.symbol, required=True),
+        order_id=check.identifier("order_id", message.order_id),
+        client_order_id=check.identifier("client_order_id", message.client_order_id),
+        trade_id=check.identifier("trade_id", message.trade_id, required=need_trade_id),
+        leg=check.identifier("leg", message.leg),
+        side=check.enum("side", message.side, 2, required=True),
+        quantity=Decimal(0),
+        price=check.optional_number(message, "price"),
+        fees=_fees(message, check),
+        liquidity=check.enum("liquidity", message.liquidity, 2),
+        trade_time=check.time(message, "trade_time"),
+        receive_time=check.time(message, "receive_time"),
+        contract_kind=kind,
+        multiplier=multiplier,
+        metadata=_metadata(message, check),
+        base_currency=check.currency("base_currency", message.base_currency),
+        quote_currency=check.currency("quote_currency", message.quote_currency),
+    )
+
+
+def _fees(message: fills_pb2.Fill, check: Checker) -> tuple[tuple[str, Decimal], ...]:
+    fees: dict[str, Decimal] = {}
+    for at, fee in enumerate(message.fees):
+        currency = check.currency(f"fees[{at}].currency", fee.currency, required=True)
+        amount = check.number(f"fees[{at}].amount", fee.amount)
+        if currency in fees:
+            check.wrong(f"fees[{at}].currency", f"{currency} occurs twice; add them up")
+        if amount is not None:
+            fees[currency] = amount
+    return tuple(sorted(fees.items()))
+
+
+def _metadata(message: fills_pb2.Fill, check: Checker) -> dict[str, str]:
+    metadata = dict(message.metadata)
+    size = sum(len(key) + len(value) for key, value in metadata.items())
+    if len(metadata) > METADATA_MAX or size > METADATA_BYTES_MAX:
+        check.wrong("metadata", f"may hold {METADATA_MAX} entries of {METADATA_BYTES_MAX} characters in all")
+    return metadata
+
+
+def identity_from_request(message: fills_pb2.FillIdentity, path: str = "identity") -> Fill:
+    """A fill of which only the identity is read.
+
+    Raises:
+        InvalidFieldError: with every violation.
+    """
+    check = Checker(path)
+    fill = Fill(
+        venue=check.venue("venue", message.venue),
+        account=check.identifier("account", message.account) or MAIN_ACCOUNT,
+        market=check.market(message.market),
+        symbol=check.identifier("symbol", message.symbol, required=True),
+        order_id=check.identifier("order_id", message.order_id),
+        trade_id=check.identifier("trade_id", message.trade_id, required=True),
+        leg=check.identifier("leg", message.leg),
+        side=check.enum("side", message.side, 2, required=True),
+        quantity=Decimal(0),
+    )
+    check.done()
+    return fill
+
+
+def correction_from_request(request: fill_service_pb2.CorrectFillRequest) -> tuple[Fill, Fill]:
+    """The identity and the correction, whose empty identity fields are the corrected fill's.
+
+    Raises:
+        InvalidFieldError: with every violation of one of them.
+    """
+    identity = identity_from_request(request.identity)
+    message = fills_pb2.Fill()
+    message.CopyFrom(request.fill)
+    if not message.trade_id:
+        raise InvalidFieldError.of("fill.trade_id", "is required: the correction's own new id")
+    for name in ("venue", "account", "market", "symbol", "order_id", "leg"):
+        if not getattr(message, name):
+            setattr(message, name, getattr(identity, name))
+    if not message.side:
+        message.side = identity.side  # type: ignore[assignment]
+    fill = fill_from_request(message)
+    for name in ("venue", "account", "symbol", "order_id", "side"):
+        if getattr(fill, name) != getattr(identity, name):
+            raise InvalidFieldError.of(f"fill.{name}", "must be the corrected fill's, or empty")
+    return identity, fill
+
+
+# ---------------------------------------------------------------------- orders in
+
+
+def report_from_request(message: orders_pb2.Order, *, registration: bool) -> OrderReport:
+    """A registration or a venue's report from a request, checked.
+
+    Raises:
+        InvalidFieldError: with every violation.
+    """
+    check = Checker("order")
+    kind, multiplier = check.contract(message)
+    report = OrderReport(
+        venue=check.venue("venue", message.venue),
+        account=check.identifier("account", message.account) or MAIN_ACCOUNT,
+        market=check.market(message.market),
+        symbol=check.identifier("symbol", message.symbol, required=registration),
+        order_id=check.identifier("order_id", message.order_id),
+        client_order_id=check.identifier("client_order_id", message.client_order_id),
+        previous_order_id=check.identifier("previous_order_id", message.previous_order_id),
+        side=check.enum("side", message.side, 2, required=registration),
+        type=check.identifier("type", message.type).lower(),
+        status=check.enum("status", message.status, 10, required=not registration),
+        order_quantity=_positive(check, message, "order_quantity"),
+        limit_price=check.optional_number(message, "limit_price"),
+        expected_price=check.optional_number(message, "expected_price"),
+        create_time=check.time(message, "create_time"),
+        time=check.time(message, "update_time"),
+        contract_kind=kind,
+        multiplier=multiplier,
+        base_currency=check.currency("base_currency", message.base_currency),
+        quote_currency=check.currency("quote_currency", message.quote_currency),
+        reason=check.identifier("reason", message.reason[:ID_LENGTH_MAX]),
+    )
+    if not report.order_id and not report.client_order_id:
+        check.wrong("order_id", "is required, or client_order_id")
+    if registration:
+        report.status, report.time = int(orders_pb2.ORDER_STATUS_PENDING_NEW), None
+        if report.order_quantity is None and not message.HasField("order_quantity"):
+            check.wrong("order_quantity", "is required")
+    else:
+        report.cumulative_quantity = check.optional_number(message, "cumulative_quantity")
+        if report.cumulative_quantity is not None and report.cumulative_quantity < 0:
+            check.wrong("cumulative_quantity", "must not be negative")
+        report.average_price = _average(check, message)
+    check.done()
+    return report
+
+
+def _average(check: Checker, message: orders_pb2.Order) -> Decimal | None:
+    # An average that we served may come back: 28 significant digits, more than the grammar's 18 places.
+    if not message.HasField("average_price"):
+        return None
+    whole, _, places = message.average_price.partition(".")
+    if len(places) > 18 and len(places) <= 40 and places.isascii() and places.isdecimal():
+        places = places[:18]
+    return check.number("average_price", f"{whole}.{places}" if places else whole)
+
+
+def _positive(check: Checker, message: orders_pb2.Order, name: str) -> Decimal | None:
+    value = check.optional_number(message, name)
+    if value is not None and value <= 0:
+        check.wrong(name, "must be above 0")
+    return value
+
+
+# ---------------------------------------------------------------------- out
+
+
+def fill_message(fill: Fill, order: Order | None = None, *, state: int = FillState.STANDING, sequence: int = 0) -> fills_pb2.Fill:
+    """A fill as it is served: with its state, its sequence, and what its order knows by now."""
+    message = fill_to_message(fill)
+    message.state = state  # type: ignore[assignment]
+    message.sequence = sequence
+    if order is not None:
+        message.market = message.market or order.market
+        message.order_id = message.order_id or order.order_id
+        message.client_order_id = message.client_order_id or order.client_order_id
+    return message
+
+
+def order_message(order: Order) -> orders_pb2.Order:
+    """An order as it is served."""
+    text = _text
+    message = orders_pb2.Order(
+        venue=order.venue,
+        account=order.account,
+        market=order.market,
+        symbol=order.symbol,
+        order_id=order.order_id,
+        order_ids=order.order_ids,
+        previous_order_id=order.previous_order_id,
+        client_order_id=order.client_order_id,
+        side=order.side,  # type: ignore[arg-type]
+        type=order.type,
+        status=order.status,  # type: ignore[arg-type]
+        order_quantity=text(order.order_quantity),
+        cumulative_quantity=canonical(order.cumulative),
+        leaves_quantity=text(order.leaves),
+        overfill_quantity=canonical(order.overfill),
+        net_quantity=text(order.net_quantity),
+        limit_price=text(order.limit_price),
+        expected_price=text(order.expected_price),
+        average_price=text(order.average),
+        cumulative_notional=canonical(order.cumulative_notional),
+        notional_currency=order.notional_currency,
+        reported_cumulative_quantity=text(order.reported_cumulative),
+        reported_average_price=text(order.reported_average),
+        fees=[
+            fills_pb2.Fee(amount=canonical(Decimal(entry[0])), currency=currency)
+            for currency, entry in sorted(order.fees.items())
+        ],
+        fill_count=order.fill_count,
+        retry_count=order.retry_count,
+        registered=bool(order.registered),
+        update_time=to_timestamp(order.update_time),
+        sequence=order.sequence,
+        base_currency=order.base_currency,
+        quote_currency=order.quote_currency,
+        order_number=order.number,
+        fill_percentage=fill_percentage(order),
+    )
+    for name in ("create_time", "first_fill_time", "last_fill_time", "complete_time"):
+        moment = getattr(order, name)
+        if moment is not None:
+            getattr(message, name).CopyFrom(to_timestamp(moment))
+    if order.contract_kind or order.multiplier is not None:
+        message.contract.CopyFrom(contract_message(order.contract_kind, order.multiplier))
+    return message
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else canonical(value)
+
+
+def fill_percentage(order: Order) -> str | None:
+    """Cumulative by ordered quantity in percent, two places, rounded down so that 100 means all."""
+    if order.order_quantity is None:
+        return None
+    share = SHOWN.divide(order.cumulative * 100, order.order_quantity)
+    return canonical(share.quantize(Decimal("0.01"), rounding="ROUND_DOWN"))
+
+
+def skipped_message(skipped: Skipped) -> fill_service_pb2.SkippedEntry:
+    """A skipped part of a payload."""
+    return fill_service_pb2.SkippedEntry(kind=skipped.kind, reason=skipped.reason, count=skipped.count)
+
+
+def entry_error(error: FillHandlerError) -> fill_service_pb2.EntryError:
+    """Why an entry of a batch was refused."""
+    field = error.violations[0].field if isinstance(error, InvalidFieldError) else ""
+    return fill_service_pb2.EntryError(reason=error.reason, field=field, text=error.text)
+
+
+def outcome_number(outcome: Outcome) -> Any:
+    """An outcome as its enum's number."""
+    return int(outcome)
+
+
+def page_size(value: int) -> int:
+    """How many entries a page may hold.
+
+    Raises:
+        InvalidFieldError: it is negative.
+    """
+    if value < 0:
+        raise InvalidFieldError.of("page_size", "must not be negative; 0 means 100")
+    return min(value or 100, 1000)
+
+

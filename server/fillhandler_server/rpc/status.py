@@ -1,0 +1,98 @@
+"""Domain exceptions to gRPC statuses, in one table, with the details that the contract promises."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from fillhandler_server.domain import errors as err
+
+DOMAIN: Final = "fillhandler"
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+# Metadata is limited to 8 KiB by default: a message with a thousand bad fields must still be answered.
+_VIOLATIONS_MAX: Final = 20
+_TEXT_MAX: Final = 1000
+
+STATUSES: Final[Mapping[type[err.FillHandlerError], grpc.StatusCode]] = {
+    err.InvalidFieldError: grpc.StatusCode.INVALID_ARGUMENT,
+    err.UnsupportedPayloadError: grpc.StatusCode.INVALID_ARGUMENT,
+    err.PageTokenInvalidError: grpc.StatusCode.INVALID_ARGUMENT,
+    err.FillNotFoundError: grpc.StatusCode.NOT_FOUND,
+    err.OrderNotFoundError: grpc.StatusCode.NOT_FOUND,
+    err.OrderAmbiguousError: grpc.StatusCode.FAILED_PRECONDITION,
+    err.CursorAheadError: grpc.StatusCode.FAILED_PRECONDITION,
+    err.InstanceMismatchError: grpc.StatusCode.FAILED_PRECONDITION,
+    err.CursorExpiredError: grpc.StatusCode.OUT_OF_RANGE,
+    err.ImportDamagedError: grpc.StatusCode.DATA_LOSS,
+    err.StoreFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    err.TooManyStreamsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    err.PayloadTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    err.StoreUnavailableError: grpc.StatusCode.UNAVAILABLE,
+    err.ShuttingDownError: grpc.StatusCode.UNAVAILABLE,
+    err.UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    err.PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+}
+"""Every error that a call can answer. docs/errors.md lists the same, and a test compares the two."""
+
+RETRY_AFTER_SECONDS: Final[Mapping[type[err.FillHandlerError], float]] = {
+    err.StoreFullError: 5.0,
+    err.TooManyStreamsError: 1.0,
+    err.StoreUnavailableError: 0.5,
+    err.ShuttingDownError: 1.0,
+}
+"""What may be sent again, and after how long."""
+
+
+def to_status(error: err.FillHandlerError) -> tuple[grpc.StatusCode, str, status_pb2.Status]:
+    """Code, text and rich status of an error."""
+    code = STATUSES[type(error)]
+    text = error.text[:_TEXT_MAX]
+    status = status_pb2.Status(code=code.value[0], message=text)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    info.metadata.update({key: value[:_TEXT_MAX] for key, value in error.metadata.items()})
+    _add(status, info)
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        bad = error_details_pb2.BadRequest()
+        for violation in error.violations[:_VIOLATIONS_MAX] if isinstance(error, err.InvalidFieldError) else ():
+            bad.field_violations.add(field=violation.field, description=violation.text[:200])
+        if not bad.field_violations:
+            bad.field_violations.add(field=error.metadata.get("field", ""), description=text[:200])
+        _add(status, bad)
+    retry_after = RETRY_AFTER_SECONDS.get(type(error))
+    if retry_after is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(int(retry_after * 1000))
+        _add(status, error_details_pb2.RetryInfo(retry_delay=delay))
+    return code, text, status
+
+
+def internal_status() -> tuple[str, status_pb2.Status]:
+    """An INTERNAL status that says nothing but an incident id, which the log has too."""
+    incident = secrets.token_hex(6)
+    text = f"internal error; incident {incident}"
+    status = status_pb2.Status(code=grpc.StatusCode.INTERNAL.value[0], message=text)
+    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
+    info.metadata["incident"] = incident
+    _add(status, info)
+    return incident, status
+
+
+def _add(status: status_pb2.Status, detail: object) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)  # type: ignore[arg-type]
+    status.details.append(packed)
+
+
+async def abort(
+    context: grpc.aio.ServicerContext[object, object], code: grpc.StatusCode, status: status_pb2.Status
+) -> NoReturn:
+    """Ends the call with a rich status."""
+    await context.abort(
+        code, status.message, trailing_metadata=((_DETAILS_KEY, status.SerializeToString()),)
+    )
+    raise AssertionError("abort raises")
