@@ -55,7 +55,10 @@ def parse_payload(
     if not name:
         name = _tell_venue(document)
     reading = Reading(name, account or MAIN_ACCOUNT, phemex_scales)
-    _VENUES[name].read(document, reading)
+    try:
+        _VENUES[name].read(document, reading)
+    except RecursionError:  # wrappers in wrappers, each of a known kind
+        raise InvalidFieldError.of("payload", "nested too deep") from None
     return reading.result()
 
 

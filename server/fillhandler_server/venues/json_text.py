@@ -27,7 +27,14 @@ def load(payload: bytes) -> object:
             different values, or is nested too deep.
     """
     try:
-        return _DECODER.decode(payload.decode("utf-8"))
+        text = payload.decode("utf-8")
+        try:
+            document, end = _DECODER.raw_decode(text)
+            if end == len(text):
+                return document
+        except json.JSONDecodeError:
+            pass
+        return _DECODER.decode(text)  # space around it, or a fault and its place
     except UnicodeDecodeError as error:
         raise InvalidFieldError.of("payload", f"not UTF-8: byte {error.start}") from None
     except json.JSONDecodeError as error:

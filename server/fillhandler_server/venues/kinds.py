@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from fillhandler_server.domain.errors import UnsupportedPayloadError, Violation
+from fillhandler_server.domain.errors import UnsupportedPayloadError
 from fillhandler_server.venues.json_text import Json, shown
 from fillhandler_server.venues.reading import Reading, Row
 
@@ -81,4 +81,4 @@ def read_document(kinds: tuple[Kind, ...], document: object, reading: Reading) -
         for row in reading.rows(document, ""):
             dispatch(kinds, row, reading)
     else:
-        reading.faults.append(Violation("payload", f"expected a JSON object or list, got {shown(document)}"))
+        reading.fault("payload", f"expected a JSON object or list, got {shown(document)}")

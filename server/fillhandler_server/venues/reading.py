@@ -4,14 +4,15 @@ Nothing here guesses and nothing stops at the first fault: a `Row` notes every v
 under its JSON path and answers with a stand-in, and `Reading.result` raises all of them at once, so a payload
 is taken whole or refused whole.
 
-The common case of each method comes first and is short, because a report has some twenty values and all of them
-together may take no longer than a few times what the JSON parser takes.
+The common case of each method comes first and is short, because a report has some twenty values and all of
+them together may take no longer than a few times what the JSON parser takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from fillhandler_server.domain.errors import InvalidFieldError, Violation
@@ -21,8 +22,11 @@ from fillhandler_server.domain.reports import OrderReport, ParsedPayload, Skippe
 from fillhandler_server.venues.json_text import Json, clean, shown
 
 ID_LENGTH_MAX: Final = 256
+ID_MAX: Final = 10 ** (ID_LENGTH_MAX - 1)
 NUMBER_LENGTH_MAX: Final = 100
 """Longest text that is looked at as a number; the grammar itself holds far less."""
+FAULTS_MAX: Final = 100
+"""Faults of one payload that are told; more say nothing new."""
 NANOSECONDS_MAX: Final = 2**63 - 1
 
 MILLION: Final = 1_000_000
@@ -31,7 +35,8 @@ _MILLISECONDS_BELOW: Final = 10**14
 _MICROSECONDS_BELOW: Final = 10**17
 
 Value = TypeVar("Value")
-_is_plain_number = NUMBER.fullmatch
+_PLAIN_LENGTH_MAX: Final = 40
+"""1 + 20 + 1 + 18: longer text is never in the grammar, and must not fill the cache."""
 
 # ---------------------------------------------------------------- exact values
 
@@ -42,9 +47,18 @@ def exact(text: str) -> Decimal:
     Raises:
         ValueError: not a number, or longer or finer than `numbers.NUMBER` holds.
     """
-    if _is_plain_number(text) is None:
+    if NUMBER.fullmatch(text) is None:
         return from_json_number(text[: NUMBER_LENGTH_MAX + 1])
     return Decimal(text) or ZERO  # no minus zero
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> Decimal | None:
+    """The value of a text that is in the grammar of `NUMBER`, else None.
+
+    Cached, because the numbers of a report repeat: zeros, the cumulative quantity, the price level.
+    """
+    return (Decimal(text) or ZERO) if NUMBER.fullmatch(text) is not None else None
 
 
 def scaled(value: Decimal, places: int) -> Decimal:
@@ -73,8 +87,8 @@ def nanoseconds(number: int) -> int:
 class Row:
     """One JSON object of a payload and the path to it.
 
-    A key that is missing, null or "" is absent. The methods named `optional_…` answer absence with None or "";
-    the others note it as a fault. Where several keys are given, the first that is present is read.
+    A key that is missing, null or "" is absent. The methods named `optional_…` answer absence with None or
+    ""; the others note it as a fault. Where several keys are given, the first that is present is read.
     """
 
     __slots__ = ("data", "path", "reading")
@@ -87,12 +101,17 @@ class Row:
 
     def fail(self, key: str, text: str) -> None:
         """Notes that the value under `key` is wrong."""
-        self.reading.faults.append(Violation(self.path + key, text))
+        self.reading.fault(self.path + key, text)
 
     def has(self, *keys: str) -> bool:
         """Whether any of the keys is present."""
         get = self.data.get
         return any(get(key) not in (None, "") for key in keys)
+
+    def _is_faulty(self, keys: tuple[str, ...]) -> bool:
+        """Whether the latest fault is under one of the keys, so that it is not noted as missing too."""
+        faults = self.reading.faults
+        return bool(faults) and any(faults[-1].field == self.path + key for key in keys)
 
     def first(self, *keys: str) -> str:
         """The first key that is present, else the first key."""
@@ -107,6 +126,12 @@ class Row:
     def optional_id(self, *keys: str) -> str:
         """An id as text, byte for byte as sent; an integer as its digits."""
         get = self.data.get
+        value = get(keys[0])
+        if value.__class__ is str:
+            if 0 < len(value) <= ID_LENGTH_MAX and value.isprintable():
+                return value
+        elif value.__class__ is int and -ID_MAX < value < ID_MAX:
+            return str(value)
         for key in keys:
             value = get(key)
             if value is None or value == "":
@@ -125,9 +150,8 @@ class Row:
 
     def id(self, *keys: str) -> str:
         """An id that has to be there."""
-        before = len(self.reading.faults)
         found = self.optional_id(*keys)
-        if not found and len(self.reading.faults) == before:
+        if not found and not self._is_faulty(keys):
             self.fail(keys[0], "missing")
         return found
 
@@ -148,7 +172,7 @@ class Row:
         """The table's entry for the word under the key; a missing or unknown word is a fault."""
         value = self.data.get(keys[0])
         if value.__class__ is str:
-            entry = table.get(value)  # type: ignore[arg-type]
+            entry = table.get(value)
             if entry is not None:
                 return entry
         key = self.first(*keys)
@@ -182,6 +206,9 @@ class Row:
 
     def flag(self, key: str) -> bool:
         """True or false, which has to be there."""
+        value = self.data.get(key)
+        if value is True or value is False:
+            return value
         if not self.has(key):
             self.fail(key, "missing")
         return bool(self.optional_flag(key))
@@ -191,6 +218,13 @@ class Row:
     def optional_number(self, *keys: str) -> Decimal | None:
         """An exact number, from a string or a JSON number."""
         get = self.data.get
+        value = get(keys[0])
+        if (
+            value.__class__ is str
+            and len(value) <= _PLAIN_LENGTH_MAX
+            and (plain := _plain(value)) is not None
+        ):
+            return plain
         for key in keys:
             value = get(key)
             if value is None or value == "":
@@ -210,12 +244,15 @@ class Row:
     def number(self, *keys: str) -> Decimal:
         """An exact number that has to be there."""
         value = self.data.get(keys[0])
-        if value.__class__ is str and _is_plain_number(value) is not None:  # type: ignore[arg-type]
-            return Decimal(value) or ZERO  # type: ignore[arg-type]
-        before = len(self.reading.faults)
+        if (
+            value.__class__ is str
+            and len(value) <= _PLAIN_LENGTH_MAX
+            and (plain := _plain(value)) is not None
+        ):
+            return plain
         found = self.optional_number(*keys)
         if found is None:
-            if len(self.reading.faults) == before:
+            if not self._is_faulty(keys):
                 self.fail(keys[0], "missing")
             return ONE
         return found
@@ -239,7 +276,7 @@ class Row:
     def optional_above_zero(self, *keys: str) -> Decimal | None:
         """A number where the venue writes 0 for "none"."""
         value = self.optional_number(*keys)
-        return value if value is not None and value > ZERO else None
+        return value if value and not value.is_signed() else None
 
     def optional_scaled(self, places: int, *keys: str) -> Decimal | None:
         """A scaled integer (Phemex's Ep and Ev), divided by 10^places."""
@@ -254,6 +291,9 @@ class Row:
     def optional_time(self, *keys: str, unit: int = 0) -> int | None:
         """A time as nanoseconds since the epoch; 0 is absent. `unit` 1: it is in ns, whatever its size."""
         get = self.data.get
+        value = get(keys[0])
+        if value.__class__ is int and _SECONDS_BELOW <= value < _MILLISECONDS_BELOW and not unit:
+            return value * MILLION
         for key in keys:
             value = get(key)
             if value is None or value == "" or value == 0 or value == "0":
@@ -263,16 +303,20 @@ class Row:
                 if value is None:
                     return None
             if 0 < value <= NANOSECONDS_MAX:
-                return value if unit else nanoseconds(value)
+                time = value if unit else nanoseconds(value)
+                if time <= NANOSECONDS_MAX:
+                    return time
             self.fail(key, f"not a time since the epoch: {shown(value)}")
             return None
         return None
 
     def time(self, *keys: str, unit: int = 0) -> int | None:
         """A time that has to be there."""
-        before = len(self.reading.faults)
+        number = self.data.get(keys[0])
+        if number.__class__ is int and _SECONDS_BELOW <= number < _MILLISECONDS_BELOW and not unit:
+            return number * MILLION
         value = self.optional_time(*keys, unit=unit)
-        if value is None and len(self.reading.faults) == before:
+        if value is None and not self._is_faulty(keys):
             self.fail(keys[0], "missing")
         return value
 
@@ -327,6 +371,11 @@ class Reading:
         self.skips: dict[tuple[str, str], int] = {}
         self.faults: list[Violation] = []
 
+    def fault(self, field: str, text: str) -> None:
+        """Notes that a value is missing or wrong."""
+        if len(self.faults) < FAULTS_MAX:
+            self.faults.append(Violation(field, text))
+
     def skip(self, kind: str, reason: str, count: int = 1) -> None:
         """Notes a part that is neither a fill nor an order report."""
         if count:
@@ -339,7 +388,7 @@ class Reading:
             if isinstance(value, dict):
                 found.append(Row(value, f"{path}[{index}].", self))
             else:
-                self.faults.append(Violation(f"{path}[{index}]", f"expected an object, got {shown(value)}"))
+                self.fault(f"{path}[{index}]", f"expected an object, got {shown(value)}")
         return found
 
     def result(self) -> ParsedPayload:
@@ -349,7 +398,7 @@ class Reading:
             InvalidFieldError: with every fault of the payload.
         """
         if self.faults:
-            raise InvalidFieldError(*self.faults)
+            raise InvalidFieldError(*dict.fromkeys(self.faults))
         self._derive_trade_ids()
         skipped = [Skipped(kind, reason, count) for (kind, reason), count in self.skips.items()]
         return ParsedPayload(self.venue, self.fills, self.reports, skipped)

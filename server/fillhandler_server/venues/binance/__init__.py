@@ -162,8 +162,10 @@ def read(document: object, reading: Reading) -> None:
 def claims(data: Json) -> bool:
     """Whether an object's keys are Binance's and no other venue's."""
     for inner in (data, data.get("data"), data.get("event")):
-        if isinstance(inner, dict) and inner.get("e") in stream.EVENT_NAMES:
-            return True
+        if isinstance(inner, dict):
+            name = inner.get("e")
+            if isinstance(name, str) and name in stream.EVENT_NAMES:
+                return True
     if not keys("orderId", "symbol")(data):
         return False
     fills = data.get("fills")
@@ -173,5 +175,6 @@ def claims(data: Json) -> bool:
             and all(isinstance(fill, dict) and "commissionAsset" in fill for fill in fills)
         )
         or "cummulativeQuoteQty" in data
+        or ("optionSide" in data and "tradeId" in data)
         or "commissionAsset" in data
     )

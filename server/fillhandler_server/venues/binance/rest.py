@@ -8,7 +8,7 @@ from fillhandler_server.domain.fills import ContractKind, Fill, Liquidity, Side
 from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.venues.binance.stream import average, fee
 from fillhandler_server.venues.binance.symbols import OPTION, Instrument, derivative, spot
-from fillhandler_server.venues.binance.words import LIQUIDITIES, SIDES, STATUSES, execution_mark, order_type
+from fillhandler_server.venues.binance.words import LIQUIDITIES, SIDES, STATUSES, execution_mark
 from fillhandler_server.venues.json_text import Json
 from fillhandler_server.venues.reading import Reading, Row
 
@@ -72,7 +72,7 @@ def read_order(row: Row, reading: Reading) -> None:
         # The futures' cumQuote is rounded; the spot market's sum of price times quantity is not.
         shown_average = average(row.optional_number("cummulativeQuoteQty", "cumulativeQuoteQty"), filled)
     ordered = row.optional_number("origQty", "quantity", "qty")
-    kind = order_type(row.optional_word("type"))
+    kind = row.optional_word("type").lower()
     metadata = execution_mark(client_order_id)
     _read_fills(row, reading, symbol, instrument, order_id, client_order_id, side, time)
     reading.reports.append(
@@ -116,7 +116,7 @@ def read_acknowledgement(row: Row, reading: Reading) -> None:
             account=reading.account,
             market=instrument.market,
             side=row.optional_choice(SIDES, "side", default=Side.UNSPECIFIED),
-            type=order_type(row.optional_word("type")),
+            type=row.optional_word("type").lower(),
             order_quantity=None if quantity is None else quantity.copy_abs() or None,
             limit_price=row.optional_above_zero("price"),
             time=row.optional_time("transactTime", "createDate"),

@@ -18,7 +18,6 @@ from fillhandler_server.venues.binance.words import (
     SKIPPED_EVENTS,
     STATUSES,
     execution_mark,
-    order_type,
 )
 from fillhandler_server.venues.reading import Reading, Row
 
@@ -138,7 +137,7 @@ def _execution(
                 )
             )
 
-    kind = order_type(row.optional_word("o"))
+    kind = row.optional_word("o").lower()
     cumulative = row.number("z").copy_abs()
     stated = row.optional_above_zero("ap") if cumulative else None
     reading.reports.append(
@@ -182,8 +181,10 @@ def _reason(row: Row) -> str:
     reason = row.data.get("r")
     if reason != "NONE" and isinstance(reason, str) and reason:
         return row.note("r")
-    expiry = row.note("eR", "er")  # spot, futures: a number of a list in the documentation
-    return f"expiry reason {expiry}" if expiry and expiry != "0" else ""
+    if "eR" in row.data or "er" in row.data:  # spot, futures: a number of a list in the documentation
+        expiry = row.note("eR", "er")
+        return f"expiry reason {expiry}" if expiry and expiry != "0" else ""
+    return ""
 
 
 def _trade_lite(row: Row, reading: Reading) -> None:
@@ -253,7 +254,7 @@ def _option_order(row: Row, reading: Reading) -> None:
             account=reading.account,
             market="option",
             side=side,
-            type=order_type(row.optional_word("oty")),
+            type=row.optional_word("oty").lower(),
             order_quantity=ordered.copy_abs() or None,
             cumulative_quantity=cumulative,
             average_price=average(None if value is None else value.copy_abs(), cumulative),

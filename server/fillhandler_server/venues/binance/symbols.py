@@ -27,8 +27,8 @@ OPTION_QUOTE: Final = "USDT"
 """Binance options are quoted, and their fees taken, in USDT; the stream does not repeat it."""
 
 _CONTRACT_USD: Final = {"BTC": Decimal(100)} | dict.fromkeys(
-    "ETH LINK BNB TRX DOT ADA EOS LTC BCH XRP ETC FIL EGLD DOGE UNI THETA XLM SOL FTM SAND MANA AVAX GALA MATIC "
-    "NEAR ATOM AAVE AXS ICX ROSE KNC APE GMT OP ENS ZIL ALGO RUNE CRV INJ APT LDO CHZ XTZ SUI ARB WIF VET".split(),
+    "ETH LINK BNB TRX DOT ADA EOS LTC BCH XRP ETC FIL EGLD DOGE UNI THETA XLM SOL FTM SAND MANA AVAX GALA "
+    "MATIC NEAR ATOM AAVE AXS ICX ROSE KNC APE GMT OP ENS ZIL ALGO RUNE CRV INJ APT LDO CHZ XTZ".split(),
     Decimal(10),
 )
 """Dollars a coin-margined contract, by its base (Binance, contract specifications). Others: not known."""

@@ -88,17 +88,13 @@ SKIPPED_EVENTS: Final = {
 """Events that say nothing about the fills or the state of one order, by the kind they are skipped as."""
 
 
-def order_type(word: str) -> str:
-    """Binance's order type as an `OrderReport.type`."""
-    return word.lower()
-
-
 def execution_mark(client_order_id: str, execution: str = "") -> dict[str, str]:
     """What marks an execution that the venue forced, by its documented client order ids."""
+    if execution != "CALCULATED" and "autoclose" not in client_order_id:
+        return {}
     if client_order_id.startswith("adl_autoclose"):
         return {"execution": "adl"}
     if client_order_id.startswith(("settlement_autoclose-", "delivery_autoclose-")):
         return {"execution": "settlement"}
-    if client_order_id.startswith("autoclose-") or execution == "CALCULATED":
-        return {"execution": "liquidation"}
-    return {}
+    forced = execution == "CALCULATED" or client_order_id.startswith("autoclose-")
+    return {"execution": "liquidation"} if forced else {}

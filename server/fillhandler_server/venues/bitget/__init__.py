@@ -184,11 +184,15 @@ def claims(data: Json) -> bool:
     """Whether an object's keys are Bitget's and no other venue's."""
     arg = data.get("arg")
     if isinstance(arg, dict):
+        # Other venues have an `arg` with an `instType` too, but no `action` beside it.
         inst_type = arg.get("instType")
-        return isinstance(inst_type, str) and (inst_type.upper() in INST_TYPES or inst_type == "UTA")
+        named = isinstance(inst_type, str) and (inst_type.upper() in INST_TYPES or inst_type == "UTA")
+        return named and "action" in data
     inner = data.get("data")
     if isinstance(inner, dict):
         return "fillList" in inner or "failureList" in inner or "entrustedList" in inner
     if isinstance(inner, list) and inner and isinstance(inner[0], dict):
         return claims(inner[0])
-    return ("tradeScope" in data and "tradeId" in data) or ("clientOid" in data and "cTime" in data)
+    return ("tradeScope" in data and ("tradeId" in data or "execId" in data)) or (
+        "clientOid" in data and "cTime" in data
+    )

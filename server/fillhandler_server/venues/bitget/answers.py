@@ -24,7 +24,7 @@ CANCEL_CODES: Final = frozenset(
 """Errors that only a cancel or an amend can get."""
 PLACEMENT_CODES: Final = frozenset(
     "25202 25203 25206 25207 40714 40754 40757 40758 40759 40762 40774 40786 40889 40891 43006 43007 43008 "
-    "43009 43010 43011 43012 43013 43116 45006 45110 45111 45112 45113 45115 45116 45117 45118 45119 45120".split()
+    "43009 43010 43011 43012 43013 43116 45006 45110 45111 45112 45113 45115 45116 45117 45118 45119".split()
 )
 """Errors that only a placement can get: balance, size, price, a client order id that is taken."""
 

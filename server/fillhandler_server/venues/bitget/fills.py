@@ -110,7 +110,7 @@ def read_mix_fill(row: Row, reading: Reading, market: str = "") -> None:
 
 
 def read_unified_fill(row: Row, reading: Reading) -> None:
-    """A fill of the unified account; its sides are the real ones. `fast-fill` repeats an `execId` without fee."""
+    """A fill of the unified account; its sides are real. `fast-fill` repeats an `execId` without a fee."""
     symbol = symbol_of(row)
     market = category_market(row)
     base, quote = currencies(symbol, market)

@@ -112,6 +112,13 @@ def _ordered(row: Row, side: int, *names: str) -> Decimal | None:
     return row.optional_above_zero(*names)
 
 
+def _has_fill(row: Row) -> bool:
+    """Whether a push is about a fill: it says what was filled at what price then."""
+    if not row.has("tradeId", "fillPrice"):
+        return False
+    return not row.has("baseVolume") or bool(row.optional_above_zero("baseVolume"))
+
+
 def read_pushed_order(row: Row, reading: Reading, market: str = "", inst_id: str = "") -> None:
     """A v2 order push: the order's state, and the latest fill where there is one."""
     symbol = symbol_of(row, inst_id)
@@ -123,7 +130,7 @@ def read_pushed_order(row: Row, reading: Reading, market: str = "", inst_id: str
     else:
         side = mix_side(row)
         quantity = row.optional_above_zero("size")
-    if row.has("tradeId") and row.optional_above_zero("baseVolume"):
+    if _has_fill(row):
         base, quote = currencies(symbol, market)
         reading.fills.append(
             Fill(

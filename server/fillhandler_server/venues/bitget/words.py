@@ -88,7 +88,8 @@ def futures_market(symbol: str) -> str:
 def currencies(symbol: str, market: str) -> tuple[str, str]:
     """(base, quote) of a symbol."""
     if market == INVERSE:
-        return (symbol[:-3], "USD") if symbol.endswith("USD") else ("", "")
+        # Without the base: nobody shall take its fees off a position's size.
+        return "", "USD" if symbol.endswith("USD") else ""
     if market == LINEAR and symbol.endswith("PERP"):  # BTCPERP: the USDC-margined contracts
         return symbol[:-4], "USDC"
     if market == "":

@@ -67,14 +67,16 @@ def _read_grouped(row: Row, reading: Reading) -> int:
         order_id, name = order.data.get("orderID"), order.data.get("clOrdID")
         if isinstance(order_id, str) and isinstance(name, str):
             names[order_id] = name
-    for order in (*opened, *closed, *fills):
-        _read_listed(order, reading, names)
+    for order in (*opened, *closed):
+        _read_listed(order, reading)
+    for execution in fills:
+        read_row(execution, reading, names, is_execution=True)
     return len(opened) + len(closed) + len(fills)
 
 
-def _read_listed(row: Row, reading: Reading, names: dict[str, str] | None = None) -> None:
+def _read_listed(row: Row, reading: Reading) -> None:
     if is_row(row.data):
-        read_row(row, reading, names)
+        read_row(row, reading)
     else:
         dispatch(KINDS, row, reading)
 

@@ -155,29 +155,37 @@ _OF_ROWS: Final = frozenset(
 )
 
 
+_EXECUTED_KEYS: Final = ("execQty", "execQtyRq", "execBaseQtyEv", "execBaseQtyRq")
+
+
 def is_row(data: Json) -> bool:
     """An order, an execution, or both."""
     return not _OF_ROWS.isdisjoint(data.keys())
 
 
-def read_row(row: Row, reading: Reading, client_order_ids: dict[str, str] | None = None) -> None:
+def read_row(
+    row: Row,
+    reading: Reading,
+    client_order_ids: dict[str, str] | None = None,
+    *,
+    is_execution: bool = False,
+) -> None:
     """Reads an order's state, an execution, or both.
 
     Args:
         row: the row.
         reading: what it goes into.
         client_order_ids: by order id, for executions that have none of their own.
+        is_execution: it stands among the executions of a push.
     """
-    if row.optional_word("tradeType") in FUNDING:
+    if row.optional_word("tradeType") in FUNDING or row.has("fundingRateEr", "fundingRateRr"):
         reading.skip("funding", "settlement of a funding fee")
         return
     status = row.optional_word("execStatus")
     is_flat = status.lower() in FLAT_LIQUIDITIES
     has_state = row.has("ordStatus")
-    is_fill = _is_execution(row, status, is_flat)
+    is_fill = is_execution or _is_execution(row, status, has_state, is_flat)
     if not is_fill and not has_state:
-        if row.has("ordStatus", "execID", "execId") and _has_fault(row, status):
-            return
         reading.skip(_skipped_kind(row, status), "neither an execution nor the state of an order")
         return
     terms = _terms(row, reading)
@@ -204,31 +212,27 @@ def read_row(row: Row, reading: Reading, client_order_ids: dict[str, str] | None
         _read_state(row, reading, terms, order_id, client_order_id, side, metadata, status)
 
 
-def _has_fault(row: Row, status: str) -> bool:
-    """Whether a row that looks like an execution lacks what says that it is one; notes it."""
-    trade_type = row.optional_word("tradeType")
-    if not status and not row.has("lastLiquidityInd") and trade_type in ("", "Trade", "1", *FORCED):
-        execution = row.optional_id("execID", "execId")
-        if execution and not _is_nothing(execution):
-            row.fail("execStatus", "missing")
-            return True
-    return False
-
-
 def _skipped_kind(row: Row, status: str) -> str:
     if "Reject" in status or status == "19":
         return "failed_request"
     return (status or row.note("action") or "row").lower()
 
 
-def _is_execution(row: Row, status: str, is_flat: bool) -> bool:
+def _is_execution(row: Row, status: str, has_state: bool, is_flat: bool) -> bool:
     execution = row.optional_id("execID", "execId")
-    if execution and _is_nothing(execution):
+    if execution:
+        if _is_nothing(execution):
+            return False
+    elif has_state:
+        # A list of orders tells the latest execution's state, and no execution.
         return False
     if status:
         return status in FILLS or is_flat
-    # The spot push has no execStatus.
-    return bool(execution) and row.has("lastLiquidityInd")
+    if row.has("lastLiquidityInd"):  # the spot push has no execStatus
+        return True
+    if any(row.optional_above_zero(key) for key in _EXECUTED_KEYS):
+        row.fail("execStatus", "missing")
+    return False
 
 
 def _read_fill(
@@ -248,7 +252,9 @@ def _read_fill(
     quantity = _executed(row, terms)
     liquidity: int = FILLS.get(status) or FLAT_LIQUIDITIES.get(status.lower(), Liquidity.UNSPECIFIED)
     if not liquidity:
-        liquidity = row.choice(LIQUIDITY_INDICATORS, "lastLiquidityInd", default=Liquidity.UNSPECIFIED)
+        liquidity = row.optional_choice(
+            LIQUIDITY_INDICATORS, "lastLiquidityInd", default=Liquidity.UNSPECIFIED
+        )
     time = row.optional_time("transactTimeNs", "actionTimeNs", unit=1) or row.optional_time("createdAt")
     if time is None and not is_flat:
         row.fail("transactTimeNs", "missing")
@@ -385,7 +391,24 @@ def _spot_figures(row: Row, terms: _Terms) -> tuple[Decimal | None, Decimal | No
     cumulative = terms.value(row, "cumBaseQty", terms.base)
     if cumulative is None:
         cumulative = terms.value(row, "cumBaseValue", terms.base)
-    return ordered, cumulative, terms.price(row, "avgPrice", "avgTransactPrice") or None
+    average = terms.price(row, "avgPrice", "avgTransactPrice") or None
+    if average is None and cumulative:
+        value = terms.value(row, "cumQuoteQty", terms.quote)
+        average = _quotient_on_scale(value, cumulative, terms.scales.spot_price_places)
+    return ordered, cumulative, average
+
+
+def _quotient_on_scale(value: Decimal | None, quantity: Decimal, places: int) -> Decimal | None:
+    """value / quantity where it ends within the places of a price.
+
+    The value is rounded to its own scale, so a quotient that does not end says nothing exact.
+    """
+    if not value:
+        return None
+    quotient = divide_shown(value, quantity)
+    exponent = quotient.as_tuple().exponent
+    ends = isinstance(exponent, int) and exponent >= -places and EXACT.multiply(quotient, quantity) == value
+    return quotient if ends else None
 
 
 def _reason(row: Row, refusal: str) -> str:
