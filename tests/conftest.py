@@ -11,6 +11,15 @@ hypothesis.settings.register_profile("fillhandler", deadline=None, derandomize="
 hypothesis.settings.load_profile("fillhandler")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here, because pytest reads options only from the first conftest on its way."""
+    group = parser.getgroup("bench", "what `make bench` measures (docs/benchmarks.md)")
+    group.addoption("--bench-rounds", type=int, default=5, help="turns of reference and ours")
+    group.addoption("--bench-fills", type=int, default=50_000, help="fills a round")
+    group.addoption("--bench-long", action="store_true", help="the sizes of the goals: an hour")
+    group.addoption("--gate", action="store_true", help="fail a row that is below its first gate")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Hide the developer's own settings, tokens, keys and data from every test and what it starts."""

@@ -104,6 +104,7 @@ class Application:
             self.store.close()
             raise
         self.readers = Readers(self.store)
+        self.state_service: StateService | None = None
         self.address = ""
 
     def _tokens(self) -> dict[str, Role]:
@@ -133,6 +134,7 @@ class Application:
         self.feed = Feed(loop, self.readers, self.store.instance_id, self.writer.head)
         self.writer.subscriber = self.feed
         self.writer.start()
+        self.stopping = asyncio.Event()
         self.server = grpc.aio.server(
             interceptors=[CallInterceptor(self.gate)],
             options=_SERVER_OPTIONS,
@@ -155,14 +157,15 @@ class Application:
 
     def _add_services(self) -> None:
         self.state_service = StateService(
-            writer=self.writer,
-            readers=self.readers,
-            store=self.store,
-            feed=self.feed,
-            version=version(),
+            writer=self.writer, store=self.store, feed=self.feed, version=version()
         )
         parts: list[tuple[Any, Any, tuple[str, ...], tuple[str, ...]]] = [
-            (fill_service_pb2, FillService(self.writer, self.readers), fill_service.RAW, fill_service.RAW),
+            (
+                fill_service_pb2,
+                FillService(self.writer, self.readers, self.stopping),
+                fill_service.RAW,
+                fill_service.RAW,
+            ),
             (
                 order_service_pb2,
                 OrderService(self.writer, self.readers, self.settings.max_order_age_hours, self._clock),
@@ -202,11 +205,14 @@ class Application:
         """NOT_SERVING, ends the feeds, finishes what is under way, leaves rows and anchor at the head."""
         await self._serving(health_pb2.HealthCheckResponse.NOT_SERVING)
         self.feed.close()
+        self.stopping.set()
         await self.server.stop(self.settings.shutdown_grace_seconds)
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Closes the store; for an application that was not started, too."""
+        if self.state_service is not None:
+            self.state_service.close()
         self.writer.close()
         self.readers.close()
         self.store.close()

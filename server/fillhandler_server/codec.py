@@ -22,32 +22,23 @@ from fillhandler_server.domain.reports import OrderReport
 NANOSECONDS: Final = 1_000_000_000
 
 _FRAME: Final = b"\x0a"
-_FIELD_SEQUENCE: Final = b"\x08"
-_FIELD_STATUS: Final = b"\x50"
-_FIELD_CUMULATIVE: Final = b"\x5a"
-_FIELD_LEAVES: Final = b"\x62"
-_FIELD_AVERAGE: Final = b"\x6a"
-_FIELD_FILL_RECORDED: Final = b"\xa2\x01"
-_FIELD_FILL: Final = b"\x0a"
-_FIELD_RECEIVE_TIME: Final = b"\x7a"
 
 
 def varint(value: int) -> bytes:
     """A protobuf varint."""
     if value < _SHORT:
         return _VARINTS[value]
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    if value < _LONG:
+        # Sequences, mostly: two look-ups instead of a loop.
+        return _CONTINUED[value & _SHORT - 1] + _VARINTS[value >> 14]
+    return _CONTINUED[value & _SHORT - 1] + varint(value >> 14)
 
 
 _SHORT: Final = 1 << 14
-_VARINTS: Final = [
-    bytes([n]) if n < 0x80 else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(_SHORT)
-]
+_LONG: Final = 1 << 28
+_VARINTS: Final = [bytes([n]) if n < 0x80 else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(_SHORT)]
+_CONTINUED: Final = [bytes([n & 0x7F | 0x80, n >> 7 | 0x80]) for n in range(_SHORT)]
+"""The low 14 bits of a longer one."""
 
 
 # ---------------------------------------------------------------------- times and decimals
@@ -262,14 +253,8 @@ class BatchEncoder:
 
     def __call__(self, event: ev.Event, now: int) -> None:
         """Encodes one event that is committed at `now`."""
-        if now != self._now:
-            self._now = now
-            stamp = to_timestamp(now).SerializeToString()
-            self._commit_time = b"\x1a" + varint(len(stamp)) + stamp
-            self._receive_time = _FIELD_RECEIVE_TIME + varint(len(stamp)) + stamp
         if isinstance(event, ev.FillRecorded):
-            self._trade_times.append(time_of(event.fill, now))
-            self._fill_recorded(event)
+            self.fill(event.order, event.fill, event.sequence, now)
             return
         corrected = isinstance(event, ev.FillCorrected) and event.applied
         self._trade_times.append(time_of(event.fill, now) if corrected else None)
@@ -279,12 +264,19 @@ class BatchEncoder:
         data = body.SerializeToString(deterministic=True)
         self.frames.append(b"".join((_FRAME, varint(len(data)), data)))
 
-    def _fill_recorded(self, event: ev.FillRecorded) -> None:
-        # By hand: this is every fill there is, and a fresh message costs as much as the fold.
-        order, fill = event.order, event.fill
+    def fill(self, order: Order, fill: Fill, sequence: int, now: int) -> None:
+        """Encodes a `FillRecorded`, by hand: this is every fill there is, and a fresh message costs as much
+        as the fold."""
+        if now != self._now:
+            self._now = now
+            stamp = to_timestamp(now).SerializeToString()
+            self._commit_time = b"\x1a" + varint(len(stamp)) + stamp
+            self._receive_time = b"\x7a" + varint(len(stamp)) + stamp
         data = fill.encoded
         if data is None:
             data = fill_to_bytes(fill)
+        time = fill.trade_time
+        self._trade_times.append(time if time is not None else time_of(fill, now))
         if fill.receive_time is None:
             # A field that comes last in the bytes is as good as one in its place.
             data += self._receive_time
@@ -292,33 +284,31 @@ class BatchEncoder:
         header = order.header
         if header is None:
             header = order.header = order_header(order)
-        body = [
-            _FIELD_SEQUENCE,
-            varint(event.sequence),
-            self._commit_time,
-            header,
-            _FIELD_STATUS,
-            _VARINTS[order.status],
-        ]
-        text = canonical(order.cumulative).encode()
-        body += (_FIELD_CUMULATIVE, _VARINTS[len(text)], text)
-        leaves = order.leaves
-        if leaves is not None:
-            text = canonical(leaves).encode()
-            body += (_FIELD_LEAVES, _VARINTS[len(text)], text)
-        average = order.average
-        if average is not None:
-            text = canonical(average).encode()
-            body += (_FIELD_AVERAGE, _VARINTS[len(text)], text)
-        body += (
-            _FIELD_FILL_RECORDED,
-            varint(len(data) + len(size) + 1),
-            _FIELD_FILL,
-            size,
-            data,
+        text = canonical(order.cumulative)
+        figures = b"\x50%c\x5a%c%b" % (order.status, len(text), text.encode())
+        known = order.leaves
+        if known is not None:
+            text = canonical(known)
+            figures += b"\x62%c%b" % (len(text), text.encode())
+        known = order.average
+        if known is not None:
+            text = canonical(known)
+            figures += b"\x6a%c%b" % (len(text), text.encode())
+        body = b"".join(
+            (
+                b"\x08",
+                varint(sequence),
+                self._commit_time,
+                header,
+                figures,
+                b"\xa2\x01",
+                varint(len(data) + len(size) + 1),
+                b"\x0a",
+                size,
+                data,
+            )
         )
-        joined = b"".join(body)
-        self.frames.append(b"".join((_FRAME, varint(len(joined)), joined)))
+        self.frames.append(b"\x0a%b%b" % (varint(len(body)), body))
 
 
 def order_header(order: Order) -> bytes:
@@ -553,23 +543,29 @@ def _key(identity: fills_pb2.FillIdentity) -> FillKey:
     return FillKey(identity.trade_id, identity.leg, identity.side)
 
 
+def _introduce(order: Order, message: events_pb2.Event, named: fills_pb2.FillIdentity) -> None:
+    # An order that a bust or a correction opened: nothing but the fill it names says what order it is.
+    order.learn(
+        market=named.market,
+        symbol=named.symbol,
+        order_id=named.order_id,
+        client_order_id=message.client_order_id,
+        side=named.side,
+    )
+
+
 def _read_busted(message: events_pb2.Event, order: Order, book: ev.Book) -> ev.OrderEvent:
     body = message.fill_busted
     if not order.sequence:
-        named = body.identity
-        order.learn(
-            market=named.market,
-            symbol=named.symbol,
-            order_id=named.order_id,
-            client_order_id="",
-            side=named.side,
-        )
+        _introduce(order, message, body.identity)
     removed = fill_from_message(body.fill) if body.HasField("fill") else None
     return ev.FillBusted(order, _key(body.identity), body.applied, body.fill_sequence, removed)
 
 
 def _read_corrected(message: events_pb2.Event, order: Order, book: ev.Book) -> ev.OrderEvent:
     body = message.fill_corrected
+    if not order.sequence:
+        _introduce(order, message, body.identity)
     return ev.FillCorrected(
         order,
         _key(body.identity),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ import typer
 from fillhandler_server import config, logs
 from fillhandler_server.app import Application
 from fillhandler_server.domain.errors import FillHandlerError
+
+_GC_THRESHOLD = 20_000
 
 
 def serve(
@@ -45,6 +48,30 @@ def serve(
     raise typer.Exit(asyncio.run(_serve(application)))
 
 
+def demo(
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="N", show_default=False, help="End after so many seconds; else Ctrl-C."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the events as JSON lines and nothing else on stdout.")
+    ] = False,
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=100, help="How fast the exchanges trade; 1 is easy to follow.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same orders and mishaps.")] = 1,
+) -> None:
+    """Watch it work: a server of its own, three made-up exchanges, the live feed and the statistics.
+
+    Several orders trade at once, told as Binance, Bitget and Phemex tell it: in pieces, twice, late, out of
+    order. Everything lives in a temporary folder and is gone afterwards. Ctrl-C ends it.
+    """
+    from fillhandler_server.demo.run import demo as run_demo
+
+    os.umask(0o077)
+    raise typer.Exit(asyncio.run(run_demo(seconds=seconds, speed=speed, seed=seed, as_json=as_json)))
+
+
 async def _serve(application: Application) -> int:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -56,6 +83,9 @@ async def _serve(application: Application) -> int:
         sys.stderr.write(f"error: {error.text}\n")
         await asyncio.to_thread(application.close)
         return 1
+    # What is there now stays; and a batch of fills makes thousands of objects that all die by counting.
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD, 20, 20)
     sys.stdout.write(f"listening on {address}\n")
     sys.stdout.flush()
     await stopping.wait()

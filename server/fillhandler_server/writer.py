@@ -24,9 +24,11 @@ from fillhandler_server.domain.errors import (
     StoreUnavailableError,
 )
 from fillhandler_server.domain.events import Event, OrdersCleared
+from fillhandler_server.domain.fills import Fill
+from fillhandler_server.domain.orders import Order
 from fillhandler_server.engine import Engine, fold
 from fillhandler_server.journal import Batch, Head, chained
-from fillhandler_server.journal.database import DatabaseError
+from fillhandler_server.journal.database import Database, DatabaseError
 from fillhandler_server.journal.store import Store
 from fillhandler_server.projections.working_set import WorkingSet
 
@@ -35,7 +37,7 @@ log = logging.getLogger("fillhandler.writer")
 T = TypeVar("T")
 
 GROUP_JOBS_MAX: Final = 512
-GROUP_BULK_FILLS_MAX: Final = 4_000
+GROUP_BULK_FILLS_MAX: Final = 1_000
 BATCH_BYTES_MAX: Final = 1 << 20
 FLUSH_EVENTS: Final = 32_000
 ANCHOR_SECONDS: Final = 0.5
@@ -411,8 +413,12 @@ class Writer:
         self._head = self._tip = store.journal.head()
         self.book = WorkingSet(store.db, store.journal.holding)
         replay(store, self.book)
-        self.engine = Engine(self.book, self._head.sequence, self._on_event)
+        self.engine = Engine(self.book, self._head.sequence, self._on_event, self._on_fill)
         self.session = Session(self.engine, self.book, store)
+
+    def _on_fill(self, order: Order, fill: Fill, sequence: int, now: int) -> None:
+        self._encoder.fill(order, fill, sequence, now)
+        self.book.on_fill(order, fill, now)
 
     def _on_event(self, event: Event, now: int) -> None:
         self._encoder(event, now)
@@ -458,24 +464,29 @@ def replay(store: Store, book: WorkingSet) -> None:
     last = projected
     for batch in store.journal.scan(projected):
         for message in decode_batch(batch.payload):
-            if message.sequence <= projected:
-                continue
-            book.now = batch.commit_time
-            event = event_from_message(message, book)
-            fold(book, event, batch.commit_time)
-            book.on_event(event, batch.commit_time)
-            last = message.sequence
-            if isinstance(event, OrdersCleared) or book.pending_events >= REPLAY_FLUSH_EVENTS:
-                _flush(store, book, last)
+            if message.sequence > projected:
+                refold(store.db, book, message, batch.commit_time)
+                last = message.sequence
     if book.pending:
-        _flush(store, book, last)
+        flush_book(store.db, book, last)
 
 
-def _flush(store: Store, book: WorkingSet, sequence: int) -> None:
-    if store.db.conn.in_transaction:
+def refold(db: Database, book: WorkingSet, message: Any, commit_time: int) -> None:
+    """Folds an event of the journal once more, and writes the rows when there are many."""
+    book.now = commit_time
+    event = event_from_message(message, book)
+    fold(book, event, commit_time)
+    book.on_event(event, commit_time)
+    if isinstance(event, OrdersCleared) or book.pending_events >= REPLAY_FLUSH_EVENTS:
+        flush_book(db, book, message.sequence)
+
+
+def flush_book(db: Database, book: WorkingSet, sequence: int) -> None:
+    """Writes the rows of all that was folded up to a sequence which is in the journal."""
+    if db.conn.in_transaction:
         book.flush(sequence)
     else:
-        with store.db.atomic():
+        with db.atomic():
             book.flush(sequence)
     book.committed()
     book.flushed()

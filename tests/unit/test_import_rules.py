@@ -53,10 +53,13 @@ SERVER = {
     "journal.datadir": Row(("domain", "encryption", "journal"), LOG),
     "projections.__init__": Row(("domain",)),
     "projections": Row(("domain", "codec"), STORAGE + LOG),
+    # A merge goes through the engine, on the writer's thread; a replacement is folded as a start does it.
     "transfer": Row(
-        ("domain", "codec", "encryption", "journal", "projections"), STORAGE + CRYPTOGRAPHY + LOG
+        ("domain", "engine", "codec", "encryption", "durable", "journal", "projections", "writer"),
+        STORAGE + CRYPTOGRAPHY + CONTRACT + LOG,
     ),
-    "audit": Row(("domain", "codec", "journal", "projections"), STORAGE + LOG),
+    # Offline it opens a data directory by itself.
+    "audit": Row(("domain", "codec", "encryption", "journal", "projections"), STORAGE + CONTRACT + LOG),
     "encryption": Row(("domain",), (*CRYPTOGRAPHY, "keyring", *LOG)),
     "writer": Row(CORE, LOG),
     "feed": Row(CORE, LOG),
@@ -82,10 +85,29 @@ SERVER = {
     "dashboard": Row((), ("fillhandler", "starlette", "uvicorn", "websockets", *LOG)),
     "config": Row(("domain",), ("platformdirs", "pydantic", "pydantic_settings", "yaml")),
     "app": Row((ALL,), (ALL,)),
-    "commands": Row(("app", "config", "domain"), ("fillhandler", "rich", "typer", *LOG)),
+    # One more client, beside a server process of its own.
+    "demo": Row((), ("fillhandler", "google.protobuf", "rich")),
+    "commands": Row(("app", "config", "demo", "domain"), ("fillhandler", "rich", "typer", *LOG)),
     "__main__": Row(("app", "commands", "config", "domain"), LOG),
     # The names of the original design, for use inside a user's own process.
-    "handler": Row(("app", "config", "domain", "engine", "execution", "venues")),
+    "handler": Row(
+        (
+            "analytics",
+            "domain",
+            "engine",
+            "execution",
+            "projections.reading",
+            # Fields are checked by the same code that checks a request's.
+            "rpc.convert",
+            "venues",
+            "writer",
+        ),
+        ("fillhandler.convert", "fillhandler.v1"),
+    ),
+    # The second composition root: the store and its writer, without a server around them.
+    "handler.embedded": Row(
+        ("config", "domain", "encryption", "journal", "projections", "transfer", "writer"),
+    ),
     "__init__": Row(("domain", "handler")),
 }
 

@@ -258,11 +258,14 @@ class GetFillStatisticsResponse(_message.Message):
     """Attempts beyond the first."""
     maker_ratio: _builtins.float
     """Maker notional / notional with known liquidity, 0 to 1, where all of it is
-    in one currency; by fill count where it is in several. Absent without.
+    in one currency; by fill count where that says nothing (several currencies,
+    no price, a negative sum). Absent where no liquidity is known.
     """
     fill_ratio: _builtins.float
-    """Σ filled / Σ ordered over orders with a known ordered quantity, overfill
-    capped, as the mean over orders. Absent without such orders.
+    """Σ filled / Σ ordered over the orders of a symbol whose ordered quantity is
+    known, overfill capped, 0 to 1; over several symbols the mean of their
+    ratios, because their quantities cannot be added. Absent without such
+    orders.
     """
     fills_without_fee: _builtins.int
     """Fills whose fee is not known."""
@@ -286,7 +289,9 @@ class GetFillStatisticsResponse(_message.Message):
 
     @_builtins.property
     def notional(self) -> _containers.RepeatedCompositeFieldContainer[_fills_pb2.Notional]:
-        """Exact sums of p·q, one a quote currency, ordered by currency."""
+        """Exact sums of p·q, one a currency, ordered by currency; a symbol whose
+        currency is not known has an entry of its own.
+        """
 
     @_builtins.property
     def time_to_first_fill(self) -> Global___TimePercentiles:
@@ -535,8 +540,8 @@ class FeeGroup(_message.Message):
     liquidity: _fills_pb2.Liquidity.ValueType
     """Maker or taker."""
     fee_bps: _builtins.float
-    """10⁴ · Σ fee / Σ notional where every fee and all notional of the group are
-    in one and the same currency. Absent else.
+    """10⁴ · Σ fee / Σ notional over the fills whose fee is known, where every fee
+    and all notional of the group are in one and the same currency. Absent else.
     """
     fill_count: _builtins.int
     """Fills of the group."""

@@ -88,6 +88,8 @@ class FillCorrected:
     standing: bool = True
     recorded_before: bool = False
     """Set by the fold: the venue had listed the correction under its own id before."""
+    dropped: Fill | None = None
+    """Set by the fold: what stood of a correction listed before, and stops counting with its busted chain."""
     sequence: int = 0
 
 
@@ -181,7 +183,7 @@ class Book(Protocol):
         """Every order with this client order id, oldest first."""
 
     def by_trade(self, venue: str, account: str, symbol: str, key: FillKey) -> list[Order]:
-        """Every order of the symbol that holds a fill with this key, oldest first."""
+        """Every order of the symbol that holds a fill with this key, or waits for it, oldest first."""
 
     def trade_scope(self, venue: str, account: str, symbol: str) -> bool:
         """Whether fills without an order id have been seen here, so that trades must be looked up."""
@@ -212,6 +214,9 @@ class Book(Protocol):
     def add_fill(self, order: Order, fill: Fill, sequence: int) -> None:
         """A fill was recorded under the order at this sequence."""
 
+    def add_trade(self, order: Order, key: FillKey) -> None:
+        """The order waits for a fill with this key: a bust or a correction of it came first."""
+
     def replace_fill(self, order: Order, fill: Fill, fill_sequence: int, sequence: int) -> None:
         """The fill recorded at `fill_sequence` reads as `fill` now, by the event at `sequence`."""
 
@@ -220,6 +225,9 @@ class Book(Protocol):
 
     def recount(self, order: Order, fills: list[Fill], kind: int, multiplier: Decimal | None) -> None:
         """The order's standing fills were summed as `kind` and `multiplier`, and are as it says now."""
+
+    def uncount(self, order: Order, fill: Fill, sequence: int) -> None:
+        """A fill that counted for the order, as a copy of another, no longer does."""
 
     def add_conflict(self, order: Order, key: FillKey, digest: str, sequence: int) -> None:
         """A conflict was recorded."""

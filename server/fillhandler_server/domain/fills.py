@@ -106,12 +106,15 @@ COMPARED: Final = ("quantity", "price", "fees", "liquidity", "contract")
 """The fields whose difference is a conflict. Times and metadata never are: the first to arrive stands."""
 
 
-def compared_values(fill: Fill) -> tuple[object, ...]:
-    """The values of `COMPARED`, None where unknown. Decimals compare by value."""
-    contract = None
-    if fill.contract_kind or fill.multiplier is not None:
-        contract = (int(fill.contract_kind), fill.multiplier)
-    return fill.quantity, fill.price, fill.fees or None, int(fill.liquidity) or None, contract
+def _compared_values(fill: Fill) -> tuple[tuple[object, ...], ...]:
+    """The parts of each of `COMPARED`, None where unknown. Decimals compare by value."""
+    return (
+        (fill.quantity,),
+        (fill.price,),
+        (fill.fees or None,),
+        (int(fill.liquidity) or None,),
+        (int(fill.contract_kind) or None, fill.multiplier),
+    )
 
 
 class Comparison(NamedTuple):
@@ -125,20 +128,24 @@ def compare(first: Fill, later: Fill) -> Comparison:
     """Compares a later copy with the fill that stands. Both empty: it is a duplicate."""
     differing: list[str] = []
     enriching: list[str] = []
-    for name, ours, theirs in zip(COMPARED, compared_values(first), compared_values(later), strict=True):
-        if theirs is None or ours == theirs:
+    for name, ours, theirs in zip(COMPARED, _compared_values(first), _compared_values(later), strict=True):
+        if ours == theirs:
             continue
-        (enriching if ours is None else differing).append(name)
+        news = [(our, their) for our, their in zip(ours, theirs, strict=True) if their not in (None, our)]
+        if any(our is not None for our, _ in news):
+            differing.append(name)
+        elif news:
+            enriching.append(name)
     return Comparison(tuple(differing), tuple(enriching))
 
 
 def enrich(first: Fill, later: Fill, names: tuple[str, ...]) -> Fill:
-    """The first fill with the named fields taken from the later copy."""
+    """The first fill with the named fields, which it left open, taken from the later copy."""
     changes: dict[str, object] = {"encoded": None}
     for name in names:
         if name == "contract":
-            changes["contract_kind"] = later.contract_kind
-            changes["multiplier"] = later.multiplier
+            changes["contract_kind"] = first.contract_kind or later.contract_kind
+            changes["multiplier"] = later.multiplier if first.multiplier is None else first.multiplier
         else:
             changes[name] = getattr(later, name)
     return replace(first, **changes)  # type: ignore[arg-type]  # names come from COMPARED

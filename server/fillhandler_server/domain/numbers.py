@@ -64,7 +64,8 @@ def from_text(text: str) -> Decimal:
     """
     if NUMBER.fullmatch(text) is None:
         raise ValueError(f"not a decimal number: {text[:50]!r}")
-    return Decimal(text) + ZERO if text.startswith("-") else Decimal(text)
+    # Adding zero makes minus zero plain; in the exact context, because the default one rounds to 28 digits.
+    return EXACT.add(Decimal(text), ZERO) if text.startswith("-") else Decimal(text)
 
 
 def from_json_number(text: str) -> Decimal:
@@ -86,10 +87,13 @@ def from_json_number(text: str) -> Decimal:
 
 def canonical(value: Decimal) -> str:
     """The one text of a value: plain notation, no leading or trailing zeros, no minus zero."""
-    text = format(value, "f")
-    if "." in text:
+    text = str(value)
+    # Most are canonical as they are, and str costs a third of format.
+    if "E" in text or text[0] == "-":
+        text = format(value, "f")
+    if text[-1] == "0" and "." in text:
         text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
+    return "0" if text == "-0" else text
 
 
 def divide_shown(numerator: Decimal, denominator: Decimal) -> Decimal:

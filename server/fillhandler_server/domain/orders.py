@@ -78,6 +78,7 @@ class Order:
         "cumulative",
         "dead_status",
         "dead_time",
+        "deaths",
         "expected_price",
         "fees",
         "fill_count",
@@ -107,19 +108,20 @@ class Order:
         "quote_currency",
         "registered",
         "registration",
+        "replaced_by",
         "report_time",
         "reported_average",
         "reported_cumulative",
         "reports",
         "retry_count",
         "reversals",
-        "reversed_count",
         "reversed_quantity",
         "sequence",
         "side",
         "status",
         "symbol",
         "type",
+        "type_time",
         "unknown_reported",
         "unpriced_quantity",
         "update_time",
@@ -135,9 +137,12 @@ class Order:
         self.order_id = ""
         self.order_ids: list[str] = []
         self.previous_order_id = ""
+        self.replaced_by: dict[str, str] | None = None
+        """Order id → the one that took its place, for orders that were amended so."""
         self.client_order_id = ""
         self.side = 0
         self.type = ""
+        self.type_time = -1
         self.base_currency = ""
         self.quote_currency = ""
         self.contract_kind = 0
@@ -166,7 +171,6 @@ class Order:
         """Currency → [sum, how many fills state it], so that a bust leaves no false zero behind."""
         self.fill_count = 0
         self.fills_without_fee = 0
-        self.reversed_count = 0
         self.reversed_quantity = ZERO
         """What busts and corrections took away: a FILLED report never covers it."""
         self.first_fill_time: int | None = None
@@ -177,12 +181,15 @@ class Order:
 
         # Lifecycle: each a commutative summary of the reports.
         self.filled_report_time: int | None = None
+        self.deaths: dict[tuple[str, int], int] | None = None
+        """(order id, CANCELED, EXPIRED or REJECTED) → earliest time it was reported."""
         self.dead_status = 0
         self.dead_time = 0
+        """What of `deaths` counts."""
         self.pending_status = 0
         self.pending_time = -1
         self.report_time = -1
-        """Latest time of a report that is not pending."""
+        """Latest time of a report that is neither pending nor of the order's end, which needs no time."""
         self.live_reported = False
         self.partly_reported = False
         self.unknown_reported = False
@@ -239,6 +246,29 @@ class Order:
         if changed:
             self.header = None
         return changed
+
+    def replace_id(self, old: str, new: str) -> bool:
+        """Notes that the venue amended the order by replacing an order id. Returns whether that is news."""
+        replaced = self.replaced_by or {}
+        if old in replaced or _last_of(replaced, new) == old:
+            return False
+        self.replaced_by = replaced = {**replaced, old: new}
+        for order_id in (old, new):
+            if order_id not in self.order_ids:
+                self.order_ids.append(order_id)
+        # Oldest first, whichever of them was heard of first.
+        chains: list[str] = []
+        for first in self.order_ids:
+            if first not in replaced.values():
+                chains.append(first)
+                while chains[-1] in replaced:
+                    chains.append(replaced[chains[-1]])
+        self.order_ids = chains
+        self.order_id = chains[-1]
+        self.previous_order_id = next((old for old, new in replaced.items() if new == self.order_id), "")
+        self.header = None
+        self._weigh_deaths()
+        return True
 
     def learn_contract(self, kind: int, multiplier: Decimal | None, base: str, quote: str) -> None:
         """Fills in what was not known of its contract and currencies."""
@@ -341,15 +371,14 @@ class Order:
             known = _PENDING_RANK[OrderStatus(self.pending_status)] if self.pending_status else -1
             if (time, rank) > (self.pending_time, known):
                 self.pending_status, self.pending_time = int(status), time
-        else:
+        elif status not in _DEAD_RANK:
             self.report_time = max(self.report_time, time)
         if status == OrderStatus.FILLED:
             if self.filled_report_time is None or time < self.filled_report_time:
                 self.filled_report_time = time
         elif status in _DEAD_RANK:
-            ours = (self.dead_time, _DEAD_RANK[OrderStatus(self.dead_status)]) if self.dead_status else None
-            if ours is None or (time, _DEAD_RANK[OrderStatus(status)]) < ours:
-                self.dead_status, self.dead_time = int(status), time
+            self._add_death(report.order_id, int(status), time)
+            self._weigh_deaths()
         elif status == OrderStatus.NEW:
             self.live_reported = True
         elif status == OrderStatus.PARTIALLY_FILLED:
@@ -358,6 +387,20 @@ class Order:
             self.unknown_reported = True
         self._take_figures(report)
         self.take_terms(report, time)
+
+    def _add_death(self, order_id: str, status: int, time: int) -> None:
+        deaths = self.deaths = self.deaths or {}
+        known = deaths.get((order_id, status))
+        deaths[order_id, status] = time if known is None else min(known, time)
+
+    def _weigh_deaths(self) -> None:
+        best: tuple[int, int, int] | None = None
+        for (order_id, status), time in (self.deaths or {}).items():
+            if status == OrderStatus.CANCELED and order_id in (self.replaced_by or ()):
+                continue  # that id was only superseded
+            rank = (time, _DEAD_RANK[OrderStatus(status)], status)
+            best = rank if best is None else min(best, rank)
+        self.dead_time, _, self.dead_status = best if best is not None else (0, 0, 0)
 
     def _take_figures(self, report: OrderReport) -> None:
         cumulative, average = report.cumulative_quantity, report.average_price
@@ -379,12 +422,10 @@ class Order:
             self.order_quantity, self.quantity_time = quantity, time
         if price is not None and (self.limit_price is None or (time, price) > (self.limit_time, self.limit_price)):
             self.limit_price, self.limit_time = price, time
-        if report.type and not self.type:
-            self.type = report.type
+        if report.type and (time, report.type) > (self.type_time, self.type):
+            self.type, self.type_time = report.type, time
         if report.expected_price is not None and self.expected_price is None:
             self.expected_price = report.expected_price
-        if report.previous_order_id and not self.previous_order_id:
-            self.previous_order_id = report.previous_order_id
         if report.create_time is not None and (
             self.create_time is None or report.create_time < self.create_time
         ):
@@ -404,6 +445,8 @@ class Order:
         )
         for order_id in other.order_ids:
             self.learn(market="", symbol="", order_id=order_id, client_order_id="", side=0)
+        for old, new in (other.replaced_by or {}).items():
+            self.replace_id(old, new)
         self.learn_contract(other.contract_kind, other.multiplier, other.base_currency, other.quote_currency)
         self.header = None
         self._absorb_sums(other)
@@ -421,17 +464,19 @@ class Order:
             entry[1] += count
         self.fill_count += other.fill_count
         self.fills_without_fee += other.fills_without_fee
-        self.reversed_count += other.reversed_count
         self.reversed_quantity = _add(self.reversed_quantity, other.reversed_quantity)
         self.first_fill_time = _least(self.first_fill_time, other.first_fill_time)
         if other.last_fill_time is not None:
-            self.last_fill_time = max(other.last_fill_time, self.last_fill_time or other.last_fill_time)
+            ours = self.last_fill_time
+            self.last_fill_time = other.last_fill_time if ours is None else max(ours, other.last_fill_time)
 
     def _absorb_lifecycle(self, other: Order) -> None:
         self.filled_report_time = _least(self.filled_report_time, other.filled_report_time)
-        for status, time in ((other.dead_status, other.dead_time), (other.pending_status, other.pending_time)):
-            if status:
-                self.add_report(OrderReport(self.venue, status), time)
+        for (order_id, status), time in (other.deaths or {}).items():
+            self._add_death(order_id, status, time)
+        self._weigh_deaths()
+        if other.pending_status:
+            self.add_report(OrderReport(self.venue, other.pending_status), other.pending_time)
         self.report_time = max(self.report_time, other.report_time)
         self.live_reported |= other.live_reported
         self.partly_reported |= other.partly_reported
@@ -441,13 +486,12 @@ class Order:
             OrderStatus.UNSPECIFIED,
             cumulative_quantity=other.reported_cumulative,
             average_price=other.reported_average,
-            type=other.type,
             expected_price=other.expected_price,
-            previous_order_id=other.previous_order_id,
             create_time=other.create_time,
         )
         self._take_figures(figures)
         self.take_terms(figures, -1)
+        self.take_terms(OrderReport(self.venue, OrderStatus.UNSPECIFIED, type=other.type), other.type_time)
         quantity = OrderReport(self.venue, OrderStatus.UNSPECIFIED, order_quantity=other.order_quantity)
         self.take_terms(quantity, other.quantity_time)
         limit = OrderReport(self.venue, OrderStatus.UNSPECIFIED, limit_price=other.limit_price)
@@ -549,6 +593,12 @@ class Order:
                 return self.last_fill_time
             return self.filled_report_time if self.filled_report_time is not None else self.last_fill_time
         return self.dead_time if self.dead_status else None
+
+
+def _last_of(replaced: dict[str, str], order_id: str) -> str:
+    while order_id in replaced:
+        order_id = replaced[order_id]
+    return order_id
 
 
 def _least(ours: int | None, theirs: int | None) -> int | None:

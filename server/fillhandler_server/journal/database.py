@@ -31,13 +31,20 @@ OperationalError = sqlcipher3.dbapi2.OperationalError
 Database = sqlite_utils.Database
 
 
-def connect(path: Path, key: str, *, read_only: bool = False) -> Database:
+def connect(path: Path, key: str, *, read_only: bool = False, immutable: bool = False) -> Database:
     """Opens the file with a raw key (64 hexadecimal digits).
+
+    Args:
+        path: the file.
+        key: its key.
+        read_only: nothing is written; SQLite's side files may still be made.
+        immutable: not even those. Only for a file that nobody writes and that has no write-ahead log.
 
     Raises:
         DatabaseError: on the first statement that reads, if the key is wrong or the file is no database.
     """
-    uri = f"file:{_uri_path(path)}?mode={'ro' if read_only else 'rwc'}"
+    read_only = read_only or immutable
+    uri = f"file:{_uri_path(path)}?mode={'ro' if read_only else 'rwc'}{'&immutable=1' if immutable else ''}"
     connection: Any = sqlcipher3.dbapi2.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False
     )
@@ -195,7 +202,7 @@ def _projections(db: Database) -> None:
 
 @migrations(name="0003_statistics")
 def _statistics(db: Database) -> None:
-    # hour = -1 holds the total over all hours.
+    # One hour before all others (domain.sums.ALL_HOURS) holds the total over all hours.
     db.execute(
         """
         CREATE TABLE fill_sums (

@@ -200,8 +200,10 @@ class DataDirectory:
             (self.path / f"{name}{suffix}").unlink(missing_ok=True)
 
     def _check(self, anchor: Anchor, key: Key) -> None:
-        db = connect(self.path / anchor.database, key.digits, read_only=True)
+        db = None
         try:
+            # A wrong key shows in the very first statements.
+            db = connect(self.path / anchor.database, key.digits, read_only=True)
             problem = self._problem(db, anchor)
         except DatabaseError as error:
             problem = (
@@ -209,7 +211,8 @@ class DataDirectory:
                 " or the file is damaged"
             )
         finally:
-            db.close()
+            if db is not None:
+                db.close()
         if problem:
             raise self._refused(problem)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from fillhandler_server.encryption import KeySource
@@ -55,18 +56,28 @@ class Store:
         self._open()
 
     def beside(self) -> Path:
-        """A free file name for a database that is built to replace this one."""
-        number = 1
-        while (path := self.directory.path / f"fillhandler-{number}.db").exists():
-            number += 1
-        return path
+        """A file name for a database that is built to replace this one.
+
+        No name is used twice: a reader that still has a replaced file open must not find another's
+        write-ahead log beside it.
+        """
+        return self.directory.path / f"fillhandler-{secrets.token_hex(6)}.db"
 
     def switch(self, path: Path, instance_id: str, head: Head) -> None:
-        """Makes a finished database beside this one the store's: one rename, then the old file goes."""
-        old = self.path
-        self.db.close()
-        self.directory.write_anchor(Anchor(path.name, instance_id, head.sequence, head.hash.hex()))
+        """Makes a finished database beside this one the store's: one rename, then the old file goes.
+
+        Raises:
+            OSError: the anchor could not be moved; this database is the store's as before.
+        """
+        anchor, old = Anchor(path.name, instance_id, head.sequence, head.hash.hex()), self.path
+        try:
+            self.directory.write_anchor(anchor)
+        except OSError:
+            # It may have failed after the rename. Then the new database is the one that a start opens.
+            if self.directory.read_anchor() != anchor:
+                raise
         self.path = path
+        self.db.close()
         self._open()
         self.directory.remove_database(old.name)
 

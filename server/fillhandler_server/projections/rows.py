@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 from fillhandler_server.codec import (
@@ -15,14 +16,16 @@ from fillhandler_server.codec import (
 from fillhandler_server.domain.fills import FillKey
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.domain.orders import Order, Reversals
-from fillhandler_server.projections.counting import Counted
+from fillhandler_server.domain.sums import Counted
 
 # Plain attributes, by how they travel in JSON.
 _PLAIN: Final = (
     "order_ids",
     "previous_order_id",
+    "replaced_by",
     "side",
     "type",
+    "type_time",
     "base_currency",
     "quote_currency",
     "contract_kind",
@@ -32,7 +35,6 @@ _PLAIN: Final = (
     "registered",
     "fill_count",
     "fills_without_fee",
-    "reversed_count",
     "first_fill_time",
     "last_fill_time",
     "filled_report_time",
@@ -60,6 +62,13 @@ _DECIMAL: Final = (
 _BLANK: Final = Order(0, "", "")
 """What a new order's attributes are: a row keeps only those that are otherwise."""
 
+# One call for all of them: rows of orders are written by the thousand.
+_plain_of: Final = attrgetter(*_PLAIN)
+_decimals_of: Final = attrgetter(*_DECIMAL)
+_PLAIN_BLANK: Final = _plain_of(_BLANK)
+_DECIMAL_BLANK: Final = _decimals_of(_BLANK)
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+
 COLUMNS: Final = (
     "number, venue, account, market, symbol, order_id, client_order_id, status, final, cleared, update_time,"
     " complete_time, sequence, order_quantity, cumulative_quantity, notional, state"
@@ -68,17 +77,18 @@ COLUMNS: Final = (
 
 def order_to_row(order: Order) -> tuple[Any, ...]:
     """The row of an order, in the order of `COLUMNS`; never cleared, as something has just moved it."""
-    state: dict[str, Any] = {}
-    for name in _PLAIN:
-        value = getattr(order, name)
-        if value != getattr(_BLANK, name):
-            state[name] = value
-    for name in _DECIMAL:
-        value = getattr(order, name)
-        if value != getattr(_BLANK, name):
+    state: dict[str, Any] = {
+        name: value
+        for name, value, blank in zip(_PLAIN, _plain_of(order), _PLAIN_BLANK, strict=True)
+        if value != blank
+    }
+    for name, value, blank in zip(_DECIMAL, _decimals_of(order), _DECIMAL_BLANK, strict=True):
+        if value is not blank and value != blank:
             state[name] = canonical(value)
     if order.fees:
         state["fees"] = {currency: [canonical(entry[0]), entry[1]] for currency, entry in order.fees.items()}
+    if order.deaths:
+        state["deaths"] = [[*death, time] for death, time in order.deaths.items()]
     if order.registration is not None:
         state["registration"] = report_to_bytes(order.registration).hex()
     if order.reversals is not None:
@@ -102,7 +112,7 @@ def order_to_row(order: Order) -> tuple[Any, ...]:
         None if order.order_quantity is None else canonical(order.order_quantity),
         canonical(order.cumulative),
         canonical(order.notional),
-        json.dumps(state, separators=(",", ":")),
+        _to_json(state),
     )
 
 
@@ -122,6 +132,8 @@ def order_from_row(row: tuple[Any, ...]) -> Order:
             setattr(order, name, Decimal(state[name]))
     for currency, (amount, count) in state.get("fees", {}).items():
         order.fees[currency] = [Decimal(amount), count]
+    if "deaths" in state:
+        order.deaths = {(order_id, status): time for order_id, status, time in state["deaths"]}
     if "registration" in state:
         order.registration = report_from_bytes(bytes.fromhex(state["registration"]))
     if "reversals" in state:

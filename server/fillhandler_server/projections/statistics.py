@@ -7,23 +7,28 @@ counted, at a flush or before a read. Sums by hour live in the database, totals 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.fills import Fill, time_of
 from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.sums import (
+    ALL_HOURS,
+    HOUR,
+    Counted,
+    FillGroup,
+    FillSum,
+    OrderGroup,
+    OrderSum,
+    Scope,
+    Sums,
+    Symbol,
+    kind_of,
+)
 from fillhandler_server.engine import stands
 from fillhandler_server.journal.database import Database
-from fillhandler_server.projections.counting import ALL_HOURS, HOUR, Counted, FillSum, OrderSum, kind_of
-
-FillGroup = tuple[str, str, str, int, int, int]
-"""venue, account, symbol, contract kind, side, liquidity"""
-OrderGroup = tuple[str, str, str]
-"""venue, account, symbol"""
-Symbol = tuple[str, str, int]
-"""venue, symbol, contract kind"""
 
 _SELECT_FILL_SUM: Final = (
     "SELECT state FROM fill_sums WHERE venue = ? AND account = ? AND symbol = ? AND kind = ? AND side = ?"
@@ -44,13 +49,15 @@ class Statistics:
         self.currencies: dict[Symbol, tuple[str, str]] = {}
         self.duplicates = 0
         """Copies that changed nothing, since the start."""
-        self.conflicts = 0
         self._fill_deltas: dict[tuple[FillGroup, int], FillSum] = {}
         self._settled: list[tuple[FillGroup, int, FillSum]] = []
         """Deltas that are in the totals and not yet in the database."""
         self._order_deltas: dict[tuple[OrderGroup, int], OrderSum] = {}
         self._hour_order_sums: dict[tuple[OrderGroup, int], OrderSum] = {}
         self._new_currencies: dict[Symbol, tuple[str, str]] = {}
+        self._recounts: list[tuple[Order, list[Fill], int, Decimal | None]] = []
+        self._uncounts: list[tuple[Order, Fill]] = []
+        """What the fold said of the event that comes next."""
         self._load()
 
     def _load(self) -> None:
@@ -62,15 +69,34 @@ class Statistics:
             self.order_totals[row[0], row[1], row[2]] = OrderSum.from_json(json.loads(row[4]))
         for venue, symbol, kind, base, quote in self._db.execute("SELECT * FROM currencies"):
             self.currencies[venue, symbol, kind] = (base, quote)
-        self.conflicts = self._db.execute("SELECT count(*) FROM conflicts").fetchone()[0]
+
+    @property
+    def conflicts(self) -> int:
+        """Conflicting copies, kept as events."""
+        return sum(total.conflicts for total in self.order_totals.values())
+
+    def sums(self, scope: Scope, sequence: int) -> Sums:
+        """The totals of a scope without a time range, true after `WorkingSet.count_dirty` at `sequence`.
+
+        They are the running sums themselves: to be read on the writer's thread, before it goes on.
+        """
+        return Sums(
+            fills=[(group, ALL_HOURS, s) for group, s in self.fill_totals.items() if scope.takes(group)],
+            orders=[(group, s) for group, s in self.order_totals.items() if scope.takes(group)],
+            currencies=self.currencies,
+            sequence=sequence,
+        )
 
     # ------------------------------------------------------------------ folding
 
     def on_event(self, event: ev.Event, now: int) -> None:
         """Takes one event, just folded, that is committed at `now`."""
         if isinstance(event, ev.FillRecorded):
-            self._add(event.order, event.fill, now)
-        elif isinstance(event, ev.FillEnriched):
+            self.on_fill(event.order, event.fill, now)
+            return
+        if self._recounts:
+            self._recount(event, now)
+        if isinstance(event, ev.FillEnriched):
             if stands(event.order, event.fill.key):
                 self._remove(event.order, event.before, now)
                 self._add(event.order, event.fill, now)
@@ -79,53 +105,92 @@ class Statistics:
                 self._remove(event.order, event.removed, now, reversed_=1)
         elif isinstance(event, ev.FillCorrected):
             self._corrected(event, now)
+        elif isinstance(event, (ev.OrderRegistered, ev.OrderReported)):
+            order = event.order
+            if order.quote_currency:
+                self._learn(order, order.symbol, order.contract_kind)
         elif isinstance(event, ev.FillConflicted):
-            self.conflicts += 1
+            fill = event.fill
+            self._total((fill.venue, fill.account, fill.symbol)).conflicts += 1
+
+    def on_fill(self, order: Order, fill: Fill, now: int) -> None:
+        """Takes a fill that was just recorded."""
+        if self._recounts:
+            self._recount(ev.FillRecorded(order, fill), now)
+        self._add(order, fill, now)
 
     def _corrected(self, event: ev.FillCorrected, now: int) -> None:
+        order = event.order
         if event.removed is not None:
-            self._remove(event.order, event.removed, now, reversed_=1)
+            self._remove(order, event.removed, now, reversed_=1)
         if not event.applied:
             return
-        if event.recorded_before:
-            if not event.standing:
-                self._remove(event.order, event.fill, now)
+        if event.dropped is not None:
+            self._remove(order, event.dropped, now, reversed_=1)
+        elif event.recorded_before:
+            return
         elif event.standing:
-            self._add(event.order, event.fill, now)
+            self._add(order, event.fill, now)
+        else:
+            self._delta(event.fill, kind_of(order, event.fill), now).reversed += 1
 
-    def _delta(self, order: Order, fill: Fill, kind: int, now: int) -> FillSum:
-        group = (fill.venue, fill.account, fill.symbol, kind, int(fill.side), int(fill.liquidity))
-        key = (group, time_of(fill, now) // HOUR)
+    def _delta(self, fill: Fill, kind: int, now: int) -> FillSum:
+        time = fill.trade_time
+        if time is None:
+            time = time_of(fill, now)
+        group = (fill.venue, fill.account, fill.symbol, kind, fill.side, fill.liquidity)
+        key = (group, time // HOUR)
         delta = self._fill_deltas.get(key)
         if delta is None:
-            delta = self._fill_deltas[key] = FillSum()
+            group = (fill.venue, fill.account, fill.symbol, kind, int(fill.side), int(fill.liquidity))
+            delta = self._fill_deltas[group, key[1]] = FillSum()
         return delta
 
     def _add(self, order: Order, fill: Fill, now: int) -> None:
         kind = fill.contract_kind or order.contract_kind
         multiplier = fill.multiplier if fill.multiplier is not None else order.multiplier
-        self._delta(order, fill, kind, now).add(fill, kind, multiplier)
-        if order.quote_currency and (fill.venue, fill.symbol, kind) not in self.currencies:
+        self._delta(fill, kind, now).add(fill, kind, multiplier)
+        if order.quote_currency:
+            self._learn(order, fill.symbol, kind)
+
+    def _learn(self, order: Order, symbol: str, kind: int) -> None:
+        key = (order.venue, symbol, kind)
+        if key not in self.currencies:
             learned = (order.base_currency, order.quote_currency)
-            self.currencies[fill.venue, fill.symbol, kind] = learned
-            self._new_currencies[fill.venue, fill.symbol, kind] = learned
+            self.currencies[key] = self._new_currencies[key] = learned
 
     def _remove(self, order: Order, fill: Fill, now: int, reversed_: int = 0) -> None:
         kind = kind_of(order, fill)
         multiplier = fill.multiplier if fill.multiplier is not None else order.multiplier
-        delta = self._delta(order, fill, kind, now)
+        delta = self._delta(fill, kind, now)
         delta.remove(fill, kind, multiplier)
         delta.reversed += reversed_
 
-    def recount(
-        self, order: Order, fills: Iterable[Fill], kind: int, multiplier: Decimal | None, now: int
-    ) -> None:
-        """Moves fills that were summed as one contract to what their order says now."""
-        for fill in fills:
-            was = fill.contract_kind or kind
-            by = fill.multiplier if fill.multiplier is not None else multiplier
-            self._delta(order, fill, was, now).remove(fill, was, by)
-            self._add(order, fill, now)
+    def recount(self, order: Order, fills: Iterable[Fill], kind: int, multiplier: Decimal | None) -> None:
+        """The order's standing fills were summed as `kind` and `multiplier`, and are as it says now."""
+        self._recounts.append((order, list(fills), kind, multiplier))
+
+    def uncount(self, order: Order, fill: Fill) -> None:
+        """A copy of another fill of the order no longer counts."""
+        self._uncounts.append((order, fill))
+
+    def _recount(self, event: ev.Event, now: int) -> None:
+        # Only now, because the fold speaks of an enriched fill as it is after the event, and what was
+        # summed is as it was before.
+        recounts, self._recounts = self._recounts, []
+        enriched = event if isinstance(event, ev.FillEnriched) else None
+        for order, fills, kind, multiplier in recounts:
+            for fill in fills:
+                was = fill
+                if enriched is not None and fill.key == enriched.fill.key:
+                    was = enriched.before
+                counted_as = was.contract_kind or kind
+                by = was.multiplier if was.multiplier is not None else multiplier
+                self._delta(was, counted_as, now).remove(was, counted_as, by)
+                self._add(order, was, now)
+        uncounts, self._uncounts = self._uncounts, []
+        for order, fill in uncounts:
+            self._remove(order, fill, now)
 
     def count_order(self, order: Order) -> None:
         """Counts an order as it is now, instead of as it was counted before."""
@@ -145,13 +210,17 @@ class Statistics:
             order.counted = None
 
     def _count(self, counted: Counted, sign: int) -> None:
-        total = self.order_totals.get(counted.group)
-        if total is None:
-            total = self.order_totals[counted.group] = OrderSum()
-        total.count(counted, sign)
-        self._order_deltas[counted.group, ALL_HOURS] = total
+        self._total(counted.group).count(counted, sign)
         if counted.hour is not None:
             self._hour_sum(counted.group, counted.hour).count(counted, sign)
+
+    def _total(self, group: OrderGroup) -> OrderSum:
+        """The order sum of a group, about to be changed."""
+        total = self.order_totals.get(group)
+        if total is None:
+            total = self.order_totals[group] = OrderSum()
+        self._order_deltas[group, ALL_HOURS] = total
+        return total
 
     def _hour_sum(self, group: OrderGroup, hour: int) -> OrderSum:
         found = self._hour_order_sums.get((group, hour))
@@ -208,25 +277,3 @@ class Statistics:
         self._order_deltas = {}
         self._hour_order_sums = {}
         self._new_currencies = {}
-
-
-def hour_fill_sums(
-    db: Database, first_hour: int | None, last_hour: int | None
-) -> Iterator[tuple[FillGroup, int, FillSum]]:
-    """Stored fill sums with first_hour <= hour < last_hour; None is open. Totals are left out."""
-    for row in db.execute(
-        "SELECT * FROM fill_sums WHERE hour >= ? AND hour < ?",
-        [0 if first_hour is None else first_hour, 1 << 62 if last_hour is None else last_hour],
-    ):
-        yield (row[0], row[1], row[2], row[3], row[4], row[5]), row[6], FillSum.from_json(json.loads(row[7]))
-
-
-def hour_order_sums(
-    db: Database, first_hour: int | None, last_hour: int | None
-) -> Iterator[tuple[OrderGroup, int, OrderSum]]:
-    """Stored sums of the orders that became final in first_hour <= hour < last_hour; None is open."""
-    for row in db.execute(
-        "SELECT * FROM order_sums WHERE hour >= ? AND hour < ?",
-        [0 if first_hour is None else first_hour, 1 << 62 if last_hour is None else last_hour],
-    ):
-        yield (row[0], row[1], row[2]), row[3], OrderSum.from_json(json.loads(row[4]))

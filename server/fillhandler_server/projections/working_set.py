@@ -29,6 +29,8 @@ _Name = tuple[int, str, str, str]
 
 ORDERS_MAX: Final = 100_000
 FILL_KEYS_MAX: Final = 2_000_000
+NAMES_MAX: Final = 500_000
+_PREFETCH_MIN: Final = 4
 _DECODED_BATCHES_MAX: Final = 64
 
 
@@ -47,6 +49,8 @@ class WorkingSet:
         self.resolved: dict[tuple[str, str, str, str, str], Order] = {}
         self.now = 0
         self._orders: dict[int, Order] = {}
+        self._complete = not db.execute("SELECT 1 FROM orders LIMIT 1").fetchone()
+        """Whether every order there is, is at hand: what memory does not know then, nobody does."""
         self._keys = 0
         """Fill keys held by the orders at hand."""
         self._names: dict[_Name, list[int]] = {}
@@ -63,11 +67,15 @@ class WorkingSet:
         self._new_reports: list[tuple[int, str, int]] = []
         self._new_conflicts: dict[tuple[int, str, str, int, str], int] = {}
         self._changes: dict[int, tuple[int, int]] = {}
-        self._new_trades: list[tuple[str, str, str, str, str, int, int]] = []
+        self._new_trades: dict[tuple[str, str, str, str, str, int], list[int]] = {}
         self._merged: list[tuple[int, int]] = []
+        self._into: dict[int, int] = {}
+        """Merged order → the one it went into; kept as long as `_names` may hold the old number."""
         self._cleared: list[OrdersCleared] = []
         self._hidden = 0
         self.pending_events = 0
+        self.renumbered: dict[int, int] | None = None
+        """Where orders went that were merged, for who wants to know; None while nobody does."""
 
     # ------------------------------------------------------------------ what the engine asks
 
@@ -105,41 +113,56 @@ class WorkingSet:
             )
         }
         numbers |= {row[4] for row in self._new_names if row[0] == text and row[1] == kind}
-        merged = dict(self._merged)
-        return [self.order(number) for number in sorted({merged.get(n, n) for n in numbers})]
+        return self._current(numbers)
 
     def _named(self, name: _Name) -> list[Order]:
         numbers = self._names.get(name)
         if numbers is None:
-            kind, venue, account, text = name
-            numbers = [
-                row[0]
-                for row in self._db.execute(
-                    "SELECT order_number FROM order_names WHERE name = ? AND kind = ? AND venue = ?"
-                    " AND account = ? ORDER BY order_number",
-                    [text, kind, venue, account],
-                )
-            ]
-            self._names[name] = numbers
-        return [self.order(number) for number in numbers]
+            numbers = self._names[name] = [] if self._complete else self._stored(name)
+        return self._current(numbers) if self._into else [self.order(number) for number in numbers]
 
-    def prefetch(self, names: Iterable[tuple[str, str, str]]) -> None:
-        """Looks up many (venue, account, order id) at once, before a batch that names them."""
-        wanted = {name for name in names if (_ORDER_ID, *name) not in self._names}
-        if len(wanted) < 4:
-            return
-        found: dict[tuple[str, str, str], list[int]] = {name: [] for name in wanted}
+    def _stored(self, name: _Name) -> list[int]:
+        kind, venue, account, text = name
         rows = self._db.execute(
-            "SELECT venue, account, name, order_number FROM order_names WHERE kind = 0 AND name IN"
-            " (SELECT value FROM json_each(?)) ORDER BY order_number",
-            [json.dumps(list({name[2] for name in wanted}))],
+            "SELECT order_number FROM order_names WHERE name = ? AND kind = ? AND venue = ?"
+            " AND account = ? ORDER BY order_number",
+            [text, kind, venue, account],
         )
-        for venue, account, order_id, number in rows:
-            if (venue, account, order_id) in found:
-                found[venue, account, order_id].append(number)
+        return [row[0] for row in rows]
+
+    def _current(self, numbers: Iterable[int]) -> list[Order]:
+        """The orders of these numbers, those that were merged as what they are in now; oldest first."""
+        return [self.order(number) for number in sorted({self._goes_by(number) for number in numbers})]
+
+    def _goes_by(self, number: int) -> int:
+        while (into := self._into.get(number)) is not None:
+            number = into
+        return number
+
+    def prefetch(
+        self,
+        order_ids: Iterable[tuple[str, str, str]],
+        client_order_ids: Iterable[tuple[str, str, str]] = (),
+    ) -> None:
+        """Looks up many (venue, account, id) at once, before a batch that names them."""
+        if self._complete:
+            return
+        wanted = {name for at in order_ids if (name := (_ORDER_ID, *at)) not in self._names}
+        wanted |= {name for at in client_order_ids if (name := (_CLIENT_ORDER_ID, *at)) not in self._names}
+        if len(wanted) < _PREFETCH_MIN:
+            return
+        found: dict[_Name, list[int]] = {name: [] for name in wanted}
+        rows = self._db.execute(
+            "SELECT kind, venue, account, name, order_number FROM order_names WHERE name IN"
+            " (SELECT value FROM json_each(?)) ORDER BY order_number",
+            [json.dumps(list({name[3] for name in wanted}))],
+        )
+        for kind, venue, account, text, number in rows:
+            numbers = found.get((kind, venue, account, text))
+            if numbers is not None:
+                numbers.append(self._goes_by(number))
         self._load([n for numbers in found.values() for n in numbers if n not in self._orders])
-        for name, numbers in found.items():
-            self._names[(_ORDER_ID, *name)] = numbers
+        self._names.update(found)
 
     def _load(self, numbers: list[int]) -> None:
         if not numbers:
@@ -175,12 +198,30 @@ class WorkingSet:
             " ON o.number = f.order_number WHERE o.venue = ? AND o.account = ? AND o.symbol = ?",
             [venue, account, symbol],
         ).fetchall()
-        waiting = [row for row in self._new_fills if self._scope(self.order(row[0])) == scope]
-        self._new_trades += [(*scope, trade_id, leg, side, number) for trade_id, leg, side, number in rows]
-        self._new_trades += [(*scope, row[1], row[2], row[3], row[0]) for row in waiting]
+        unflushed = [row for row in self._new_fills if self._scope(self.order(row[0])) == scope]
+        for trade_id, leg, side, number in rows:
+            self._add_trade(scope, FillKey(trade_id, leg, side), self._goes_by(number))
+        for number, trade_id, leg, side, _ in unflushed:
+            self._add_trade(scope, FillKey(trade_id, leg, side), number)
+        self._add_awaited(scope)
+
+    def _add_awaited(self, scope: tuple[str, str, str]) -> None:
+        rows = self._db.execute(
+            "SELECT number FROM orders WHERE venue = ? AND account = ? AND symbol = ?"
+            " AND state LIKE '%\"reversals\"%'",
+            scope,
+        ).fetchall()
+        for number in {self._goes_by(row[0]) for row in rows} | set(self.dirty):
+            order = self.order(number)
+            if order.reversals is not None and self._scope(order) == scope:
+                for key in (*order.reversals.waiting_busts, *order.reversals.waiting_corrections):
+                    self._add_trade(scope, key, number)
+
+    def _add_trade(self, scope: tuple[str, str, str], key: FillKey, number: int) -> None:
+        self._new_trades.setdefault((*scope, *key), []).append(number)
 
     def by_trade(self, venue: str, account: str, symbol: str, key: FillKey) -> list[Order]:
-        """Every order of the symbol that holds a fill with this key, oldest first."""
+        """Every order of the symbol that holds a fill with this key, or waits for it, oldest first."""
         numbers = {
             row[0]
             for row in self._db.execute(
@@ -189,10 +230,7 @@ class WorkingSet:
                 [venue, account, symbol, *key],
             )
         }
-        wanted = (venue, account, symbol, *key)
-        numbers |= {row[6] for row in self._new_trades if row[:6] == wanted}
-        merged = dict(self._merged)
-        return [self.order(number) for number in sorted({merged.get(n, n) for n in numbers})]
+        return self._current({*numbers, *self._new_trades.get((venue, account, symbol, *key), ())})
 
     @staticmethod
     def _scope(order: Order) -> tuple[str, str, str]:
@@ -231,12 +269,14 @@ class WorkingSet:
         found = self._new_conflicts.get((order.number, *key, digest))
         if found is not None:
             return found
+        # Rows of what was merged into it go by the old number until the next flush.
+        numbers = [order.number, *(n for n, _ in self._merged if self._goes_by(n) == order.number)]
         row = self._db.execute(
-            "SELECT sequence FROM conflicts WHERE order_number = ? AND trade_id = ? AND leg = ? AND side = ?"
-            " AND digest = ?",
-            [order.number, *key, digest],
+            "SELECT min(sequence) FROM conflicts WHERE order_number IN (SELECT value FROM json_each(?))"
+            " AND trade_id = ? AND leg = ? AND side = ? AND digest = ?",
+            [json.dumps(numbers), *key, digest],
         ).fetchone()
-        return 0 if row is None else int(row[0])
+        return int(row[0] or 0)
 
     # ------------------------------------------------------------------ what the fold tells
 
@@ -264,14 +304,20 @@ class WorkingSet:
 
     def remove_order(self, order: Order, into: Order) -> None:
         """The order was merged into another; its fills and reports are that one's now."""
-        for numbers in self._names.values():
-            if order.number in numbers:
-                numbers.remove(order.number)
-        self._new_names = [row for row in self._new_names if row[4] != order.number]
+        if self.renumbered is not None:
+            self.renumbered[order.number] = into.number
+        # Its names lead to the other from now on; `_named` follows.
+        self._into[order.number] = into.number
+        self._new_names = [
+            (*row[:4], into.number) if row[4] == order.number else row for row in self._new_names
+        ]
         self.reindex(into)
         self.resolved.clear()
+        # Of a fill that both had, the one that stands in `into.fills`.
         self._new_fills = [
-            (into.number, *row[1:]) if row[0] == order.number else row for row in self._new_fills
+            (into.number, *row[1:]) if row[0] == order.number else row
+            for row in self._new_fills
+            if row[0] != order.number or into.fills[into.short_key(FillKey(*row[1:4]))] == row[4]
         ]
         self._new_reports = [
             (into.number, *row[1:]) if row[0] == order.number else row for row in self._new_reports
@@ -280,9 +326,6 @@ class WorkingSet:
             ((into.number, *key[1:]) if key[0] == order.number else key): sequence
             for key, sequence in self._new_conflicts.items()
         }
-        self._new_trades = [
-            (*row[:6], into.number) if row[6] == order.number else row for row in self._new_trades
-        ]
         self._merged.append((order.number, into.number))
         self._orders.pop(order.number, None)
         self.dirty.pop(order.number, None)
@@ -293,8 +336,13 @@ class WorkingSet:
         self._fresh[sequence] = fill
         self._keys += 1
         self._new_fills.append((order.number, fill.trade_id, fill.leg, fill.side, sequence))
-        if self._scopes and self._scope(order) in self._scopes:
-            self._new_trades.append((*self._scope(order), fill.trade_id, fill.leg, fill.side, order.number))
+        if self._scopes:
+            self.add_trade(order, fill.key)
+
+    def add_trade(self, order: Order, key: FillKey) -> None:
+        """The order waits for a fill with this key: a bust or a correction of it came first."""
+        if self._scope(order) in self._scopes:
+            self._add_trade(self._scope(order), key, order.number)
 
     def replace_fill(self, order: Order, fill: Fill, fill_sequence: int, sequence: int) -> None:
         """The fill recorded at `fill_sequence` reads as `fill` now, by the event at `sequence`."""
@@ -310,7 +358,12 @@ class WorkingSet:
 
     def recount(self, order: Order, fills: list[Fill], kind: int, multiplier: Decimal | None) -> None:
         """The order's standing fills were summed as another contract."""
-        self.statistics.recount(order, fills, kind, multiplier, self.now)
+        self.statistics.recount(order, fills, kind, multiplier)
+
+    def uncount(self, order: Order, fill: Fill, sequence: int) -> None:
+        """A fill that counted for the order, as a copy of another, no longer does."""
+        self.statistics.uncount(order, fill)
+        self.set_state(sequence, FillState.CORRECTED)
 
     def add_conflict(self, order: Order, key: FillKey, digest: str, sequence: int) -> None:
         """A conflict was recorded."""
@@ -318,10 +371,11 @@ class WorkingSet:
 
     def on_event(self, event: Event, now: int) -> None:
         """Takes every event after its fold: marks its order, feeds the statistics."""
-        self.pending_events += 1
         if isinstance(event, FillRecorded):
-            self.dirty[event.order.number] = event.order
-        elif isinstance(event, OrdersCleared):
+            self.on_fill(event.order, event.fill, now)
+            return
+        self.pending_events += 1
+        if isinstance(event, OrdersCleared):
             self._cleared.append(event)
             return
         elif isinstance(event, StateImported):
@@ -332,6 +386,12 @@ class WorkingSet:
                 digest = report_digest(event.report)
                 self._new_reports.append((event.order.number, digest, event.sequence))
         self.statistics.on_event(event, now)
+
+    def on_fill(self, order: Order, fill: Fill, now: int) -> None:
+        """Takes a fill that was just recorded."""
+        self.pending_events += 1
+        self.dirty[order.number] = order
+        self.statistics.on_fill(order, fill, now)
 
     # ------------------------------------------------------------------ storing
 
@@ -357,7 +417,8 @@ class WorkingSet:
             self._flush_merge(merged, into)
         # In key order, so that neighbouring rows go to the same page.
         self._new_fills.sort()
-        connection.executemany("INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?)", self._new_fills)
+        # Replacing: of a fill that two merged orders had, the rows may hold the one that does not stand.
+        connection.executemany("INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?)", self._new_fills)
         connection.executemany("INSERT OR IGNORE INTO order_names VALUES (?, ?, ?, ?, ?)", self._new_names)
         connection.executemany(
             "INSERT OR REPLACE INTO fill_changes VALUES (?, ?, ?)",
@@ -368,7 +429,8 @@ class WorkingSet:
             [(*key, at) for key, at in self._new_conflicts.items()],
         )
         connection.executemany(
-            "INSERT OR IGNORE INTO trades VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(self._new_trades)
+            "INSERT OR IGNORE INTO trades VALUES (?, ?, ?, ?, ?, ?, ?)",
+            sorted((*trade, self._goes_by(n)) for trade, ns in self._new_trades.items() for n in ns),
         )
         connection.executemany("INSERT OR IGNORE INTO trade_scopes VALUES (?, ?, ?)", sorted(self._scopes))
         self.count_dirty()
@@ -408,7 +470,7 @@ class WorkingSet:
             self._cleared.clear()
             self._evict(keep=0)
         self.pending_events = 0
-        if len(self._orders) > ORDERS_MAX or self._keys > FILL_KEYS_MAX:
+        if len(self._orders) > ORDERS_MAX or self._keys > FILL_KEYS_MAX or len(self._names) > NAMES_MAX:
             self._evict(keep=ORDERS_MAX // 2)
 
     def _evict(self, keep: int) -> None:
@@ -419,7 +481,9 @@ class WorkingSet:
                 break
             del self._orders[order.number]
             self._keys -= len(order.fills)
+        self._complete = False
         self._names.clear()
+        self._into.clear()
         self.resolved.clear()
 
     def clearable(self, event: OrdersCleared) -> int:
@@ -440,4 +504,6 @@ def _clear_condition(event: OrdersCleared) -> tuple[str, list[Any]]:
 
 def _clear_statement(event: OrdersCleared) -> tuple[str, list[Any]]:
     where, values = _clear_condition(event)
-    return f"UPDATE orders SET cleared = ? WHERE {where}", [event.sequence, *values]
+    # An order that moved since then is shown again, though its row is written only now.
+    where += " AND sequence < ?"
+    return f"UPDATE orders SET cleared = ? WHERE {where}", [event.sequence, *values, event.sequence]

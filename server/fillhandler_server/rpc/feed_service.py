@@ -54,7 +54,8 @@ class FeedService:
         feed.cursors[stream] = cursor
         try:
             # The first message comes at once, whatever there is.
-            yield _message(b"", cursor, instance, live=cursor >= feed.head)
+            live = cursor >= feed.head
+            yield _message(b"", cursor, instance, live=live)
             sent = time.monotonic()
             while True:
                 feed.check(instance)
@@ -70,8 +71,11 @@ class FeedService:
                             break
                 feed.check(instance)
                 feed.cursors[stream] = cursor
-                if frames or time.monotonic() - sent >= heartbeat:
-                    yield _message(b"".join(frames), cursor, instance, live=cursor >= feed.head)
+                caught_up = cursor >= feed.head
+                # Having caught up is told at once, also to a filter that nothing passed.
+                if frames or caught_up > live or time.monotonic() - sent >= heartbeat:
+                    live = caught_up
+                    yield _message(b"".join(frames), cursor, instance, live=live)
                     sent = time.monotonic()
                 # Asked anew after the send: what was committed meanwhile has had its wake-up.
                 if cursor >= feed.head:

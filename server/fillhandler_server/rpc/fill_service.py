@@ -10,7 +10,7 @@ import grpc
 from fillhandler.v1 import fill_service_pb2 as pb
 
 from fillhandler_server import venues
-from fillhandler_server.domain.errors import FillHandlerError, FillNotFoundError
+from fillhandler_server.domain.errors import FillHandlerError, FillNotFoundError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome
 from fillhandler_server.domain.fills import FillState
 from fillhandler_server.domain.reports import ParsedPayload
@@ -30,9 +30,11 @@ RAW: Final = ("RecordFills",)
 class FillService:
     """Convert → call → convert."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, stopping: asyncio.Event | None = None) -> None:
+        """`stopping`: set when the server stops, so that open streams end once they have answered."""
         self._writer = writer
         self._readers = readers
+        self._stopping = stopping
 
     async def RecordFill(self, request: pb.RecordFillRequest, context: Any) -> pb.RecordFillResponse:
         """Records one fill."""
@@ -50,7 +52,7 @@ class FillService:
 
     async def RecordFills(self, _: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Records batches of fills; request and response are bytes."""
-        pipeline: Pipeline[bytes] = Pipeline(self._writer, context.write)
+        pipeline: Pipeline[bytes] = Pipeline(self._writer, context.write, self._stopping)
 
         def job(raw: bytes) -> tuple[Any, int]:
             return partial(batches.record_batch, raw), batches.weight(raw)
@@ -69,9 +71,11 @@ class FillService:
 
     async def ProcessPayloads(self, _: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Takes payloads, streamed."""
-        pipeline: Pipeline[pb.ProcessPayloadsResponse] = Pipeline(self._writer, context.write)
+        pipeline: Pipeline[pb.ProcessPayloadsResponse] = Pipeline(self._writer, context.write, self._stopping)
 
-        def job(request: pb.ProcessPayloadsRequest) -> tuple[Any, int]:
+        def job(request: Any) -> tuple[Any, int]:
+            if not isinstance(request, pb.ProcessPayloadsRequest):  # see interceptors.tolerant
+                raise InvalidFieldError.of("", "the request cannot be decoded as its message")
             return partial(_process_all, request), max(1, len(request.payloads))
 
         await pipeline.serve(context.read, job)

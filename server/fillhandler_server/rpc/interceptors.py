@@ -87,10 +87,15 @@ def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
         return grpc.unary_unary_rpc_method_handler(unary_unary, deserializer, serializer)
     if handler.unary_stream is not None:
 
-        async def unary_stream(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def unary_stream(request: Any, context: Any) -> None:
+            # Ours are generators; health's Watch writes by the context itself.
             try:
-                async for response in handler.unary_stream(_checked(request), context):
-                    yield response
+                answer = handler.unary_stream(_checked(request), context)
+                if hasattr(answer, "__aiter__"):
+                    async for response in answer:
+                        await context.write(response)
+                else:
+                    await answer
             except Exception as error:  # noqa: BLE001
                 await _end(context, method, error)
 

@@ -106,7 +106,8 @@ class OrderService:
                 raise InvalidFieldError.of("older_than", "must not be negative")
         event = OrdersCleared(
             count=0,
-            before=self._clock() - age,
+            # Not below the epoch: the longest duration there is would leave 64 bits.
+            before=max(0, self._clock() - age),
             venue=request.venue.lower(),
             account=request.account,
             symbol=request.symbol,

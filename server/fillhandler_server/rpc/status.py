@@ -14,9 +14,12 @@ from fillhandler_server.domain import errors as err
 
 DOMAIN: Final = "fillhandler"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
-# Metadata is limited to 8 KiB by default: a message with a thousand bad fields must still be answered.
-_VIOLATIONS_MAX: Final = 20
-_TEXT_MAX: Final = 1000
+# A client takes 8 KiB of trailing metadata, and loses the whole status with what is larger. The text goes there
+# percent-encoded, and the details in base64, with the text once more.
+_TEXT_BYTES_MAX: Final = 1000
+_METADATA_BYTES_MAX: Final = 1000
+_VIOLATION_BYTES_MAX: Final = 300
+_VIOLATIONS_BYTES_MAX: Final = 2400
 
 STATUSES: Final[Mapping[type[err.FillHandlerError], grpc.StatusCode]] = {
     err.InvalidFieldError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -51,17 +54,28 @@ RETRY_AFTER_SECONDS: Final[Mapping[type[err.FillHandlerError], float]] = {
 def to_status(error: err.FillHandlerError) -> tuple[grpc.StatusCode, str, status_pb2.Status]:
     """Code, text and rich status of an error."""
     code = STATUSES[type(error)]
-    text = error.text[:_TEXT_MAX]
+    text = _percent_clipped(error.text)
     status = status_pb2.Status(code=code.value[0], message=text)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
-    info.metadata.update({key: value[:_TEXT_MAX] for key, value in error.metadata.items()})
+    left = _METADATA_BYTES_MAX
+    for key, value in error.metadata.items():
+        info.metadata[key] = clipped = _clipped(value, left)
+        left -= len(clipped.encode())
     _add(status, info)
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         bad = error_details_pb2.BadRequest()
-        for violation in error.violations[:_VIOLATIONS_MAX] if isinstance(error, err.InvalidFieldError) else ():
-            bad.field_violations.add(field=violation.field, description=violation.text[:200])
+        for violation in error.violations if isinstance(error, err.InvalidFieldError) else ():
+            # Not all of a thousand bad fields, but always the first.
+            bad.field_violations.add(
+                field=_clipped(violation.field, _VIOLATION_BYTES_MAX),
+                description=_clipped(violation.text, _VIOLATION_BYTES_MAX),
+            )
+            if bad.ByteSize() > _VIOLATIONS_BYTES_MAX:
+                break
         if not bad.field_violations:
-            bad.field_violations.add(field=error.metadata.get("field", ""), description=text[:200])
+            bad.field_violations.add(
+                field=error.metadata.get("field", ""), description=_clipped(text, _VIOLATION_BYTES_MAX)
+            )
         _add(status, bad)
     retry_after = RETRY_AFTER_SECONDS.get(type(error))
     if retry_after is not None:
@@ -80,6 +94,21 @@ def internal_status() -> tuple[str, status_pb2.Status]:
     info.metadata["incident"] = incident
     _add(status, info)
     return incident, status
+
+
+def _clipped(text: str, bytes_max: int) -> str:
+    """The start of a text that fits in so many bytes of UTF-8."""
+    return text.encode()[:bytes_max].decode(errors="ignore")
+
+
+def _percent_clipped(text: str) -> str:
+    """The start of a text that fits when every byte but printable ASCII takes three."""
+    size = 0
+    for at, character in enumerate(text):
+        size += 1 if " " <= character <= "~" and character != "%" else 3 * len(character.encode())
+        if size > _TEXT_BYTES_MAX:
+            return text[:at]
+    return text
 
 
 def _add(status: status_pb2.Status, detail: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
@@ -14,12 +15,13 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from google.protobuf import message_factory, symbol_database
+from google.protobuf import message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from fillhandler.v1 import (  # noqa: F401 - imported for their descriptors
+from fillhandler import RetryPolicy
+from fillhandler.v1 import (
     analytics_service_pb2,
     feed_service_pb2,
     fill_service_pb2,
@@ -41,7 +43,7 @@ SERVICES = [
 
 
 @dataclass
-class Refusal(Exception):
+class RefusalError(Exception):
     """An error with the details that the real server gives; without a reason, one as gRPC itself gives."""
 
     status: grpc.StatusCode
@@ -87,16 +89,31 @@ class Call:
     requests: list[Any] = field(default_factory=list)
 
 
+class Gate:
+    """Closed at first. Scripts wait on the server's loop, the test opens it from its own thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._event = asyncio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    def open(self) -> None:
+        self._loop.call_soon_threadsafe(self._event.set)
+
+
 class ScriptedServer:
     """Runs on a thread of its own, so that blocking code can be tested against it, too.
 
     `on(method, *answers)`: the answers to its calls, in order; the last one stays. An answer is a message, a
-    Refusal, or a function: of (request, context), coroutine, for unary calls; for streams an asynchronous
-    generator function of (request or requests, context).
+    RefusalError, or a function: of (request, context), coroutine, for unary calls; for streams an
+    asynchronous generator function of (request or requests, context).
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        self.noted: list[Any] = []
         self._answers: dict[str, list[Any]] = {}
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -125,6 +142,16 @@ class ScriptedServer:
         """Block until something that came in makes the condition true."""
         with self._changed:
             assert self._changed.wait_for(condition, timeout=20), "nothing came that makes it true"
+
+    def note(self, what: Any) -> None:
+        """For scripts: keep something in `noted`, for a test that waits for it."""
+        with self._changed:
+            self.noted.append(what)
+            self._changed.notify_all()
+
+    def gate(self) -> Gate:
+        """Something that a script can wait for, until the test opens it."""
+        return Gate(self._loop)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await asyncio.to_thread(self.wait_for, condition)
@@ -175,7 +202,9 @@ class ScriptedServer:
         return make(behaviour, request_type.FromString, response_type.SerializeToString)
 
     def _record(self, method: str, context: grpc.aio.ServicerContext) -> Call:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        metadata = {
+            key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)
+        }
         call = Call(method, metadata)
         with self._changed:
             self.calls.append(call)
@@ -183,7 +212,7 @@ class ScriptedServer:
         return call
 
     def _answer(self, method: str) -> Any:
-        answers = self._answers.get(method, [Refusal(grpc.StatusCode.UNIMPLEMENTED)])
+        answers = self._answers.get(method, [RefusalError(grpc.StatusCode.UNIMPLEMENTED)])
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def _came(self, call: Call, request: Any) -> None:
@@ -196,10 +225,10 @@ class ScriptedServer:
             self._came(self._record(method, context), request)
             answer = self._answer(method)
             try:
-                if isinstance(answer, Refusal):
+                if isinstance(answer, RefusalError):
                     raise answer
                 return await answer(request, context) if inspect.iscoroutinefunction(answer) else answer
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 await refusal.abort(context)
 
         return behaviour
@@ -215,7 +244,7 @@ class ScriptedServer:
                     yield each
 
             try:
-                if isinstance(answer, Refusal):
+                if isinstance(answer, RefusalError):
                     raise answer
                 if hasattr(request, "__aiter__"):
                     source: Any = recorded()
@@ -224,7 +253,7 @@ class ScriptedServer:
                     source = request
                 async for response in answer(source, context):
                     yield response
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 await refusal.abort(context)
 
         return behaviour
@@ -238,8 +267,8 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def refusal() -> type[Refusal]:
-    return Refusal
+def refusal() -> type[RefusalError]:
+    return RefusalError
 
 
 @pytest.fixture
@@ -252,4 +281,25 @@ def until_ended() -> Callable[[], Any]:
     return wait
 
 
-assert symbol_database is not None
+@pytest.fixture
+def unused_address() -> Iterator[str]:
+    """An address where connections are taken by the system and never answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def policy() -> RetryPolicy:
+    """Retries at once: waits are noted in `policy.sleep.waits` and not waited."""
+    return RetryPolicy(sleep=NotedWaits(), draw=lambda _low, high: high)
+
+
+class NotedWaits:
+    """What was asked to be waited, in seconds. Gives the loop a turn each time, as a real wait does."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        await asyncio.sleep(0)

@@ -1,0 +1,1 @@
+"""The client's methods, one module a service. `FillHandlerClient` is made of them."""

@@ -1,0 +1,1 @@
+"""Messages and stubs of the `fillhandler.v1` contract, generated from protos/ by `make protos`."""

@@ -1,0 +1,1 @@
+"""Figures from sums: pure functions of what projections kept."""

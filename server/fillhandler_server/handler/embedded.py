@@ -1,0 +1,130 @@
+"""The composition root of the in-process use: the store and its writer, without a server around them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from fillhandler_server.config import default_data_dir, default_key_folder
+from fillhandler_server.domain.errors import (
+    ImportDamagedError,
+    InvalidFieldError,
+    ShuttingDownError,
+    StoreRefusedError,
+)
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.encryption import KeySource
+from fillhandler_server.journal.store import Store
+from fillhandler_server.projections.reading import OrderQuery, list_orders
+from fillhandler_server.transfer.export import Exports
+from fillhandler_server.transfer.importing import ImportMode, Imports
+from fillhandler_server.transfer.reading import document_lines, to_document
+from fillhandler_server.writer import Session, Writer
+
+T = TypeVar("T")
+
+_PAGE_ORDERS: Final = 1_000
+
+
+def default_folder() -> Path:
+    """Where the data is kept by default: beside the server's folder, which only one process can hold."""
+    server = default_data_dir()
+    return server.with_name(f"{server.name}-in-process")
+
+
+class Embedded:
+    """An open store with its writer. Its methods may be called from any thread."""
+
+    def __init__(
+        self, data_dir: Path, key_file: Path | None, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """
+        Raises:
+            StoreRefusedError: the store cannot be used; nothing was changed.
+        """
+        keys = KeySource(key_folder=default_key_folder(), key_file=key_file)
+        try:
+            self.store = Store(data_dir, keys)
+        except StoreRefusedError as error:
+            error.add_note("In a program of your own, --data-dir and --key-file are config keys.")
+            raise
+        try:
+            self.writer = Writer(self.store, clock)
+            self._imports = Imports(self.store, self.writer)
+            self.writer.start()
+        except BaseException:
+            self.store.close()
+            raise
+        self._exports = Exports(self.store)
+        self._closed = False
+
+    def check_open(self) -> None:
+        """
+        Raises:
+            ShuttingDownError: it was closed.
+        """
+        if self._closed:
+            raise ShuttingDownError("the fill handler is closed")
+
+    def do(self, work: Callable[[Session], T]) -> T:
+        """Runs `work` on the writer's thread; returns when what it decided is durable."""
+        self.check_open()
+        return self.writer.submit(work).result()
+
+    def do_settled(self, work: Callable[[Session], T]) -> T:
+        """As `do`, for work that needs the rows of the projections true."""
+        return self.do(self.writer.settled(work))
+
+    def orders(self, query: OrderQuery) -> Iterator[Order]:
+        """Orders by number, oldest first, as they are now."""
+        self.do_settled(lambda session: None)
+        db, token = self.store.reader(), ""
+        try:
+            while True:
+                page = list_orders(db, query, _PAGE_ORDERS, token)
+                yield from page.entries
+                token = page.next_token
+                if not token:
+                    return
+        finally:
+            db.close()
+
+    def export_document(self) -> dict[str, Any]:
+        """The whole journal as one object that `json.dump` takes."""
+        self.check_open()
+        return to_document(self._exports.chunks())
+
+    def import_document(self, document: object, mode: str) -> dict[str, Any]:
+        """Imports such an object, all or nothing; says what it came to.
+
+        Raises:
+            InvalidFieldError: there is no such mode.
+            ImportDamagedError: it is not what an export gave; nothing has changed.
+        """
+        self.check_open()
+        number = ImportMode.__members__.get(str(mode).upper().replace("-", "_"))
+        if number is None:
+            known = ", ".join(name.lower() for name in ImportMode.__members__)
+            raise InvalidFieldError.of("mode", f"must be one of {known}, not {str(mode)[:40]!r}")
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                yield from document_lines(document)
+            except ValueError as error:
+                raise ImportDamagedError(f"{error}; nothing was changed") from None
+
+        result = self._imports.receive_whole(uuid.uuid4().hex, chunks, number)
+        return asdict(result) | {"mode": number.name.lower()}
+
+    def close(self) -> None:
+        """Finishes what is under way, and closes the store. Again: nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._imports.close()
+        self.writer.close()
+        self.store.close()
