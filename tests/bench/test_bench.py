@@ -1,4 +1,4 @@
-"""Every row, as `make bench` prints it. ARGS="--bench-long" takes the sizes of the goals, "-k NAME" some rows."""
+"""Every row, as `make bench` prints it. docs/benchmarks.md says what ARGS can ask for."""
 
 from __future__ import annotations
 

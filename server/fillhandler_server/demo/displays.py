@@ -23,6 +23,7 @@ from fillhandler_server.demo.generator import Delivery, describe
 from fillhandler_server.demo.model import Remark, Seen
 
 WIDE_COLUMNS: Final = 130
+LOW_LINES: Final = 20
 REFRESH_SECONDS: Final = 0.12
 _STATISTICS_LINE_SECONDS: Final = 3.0
 _STATUS_STYLES: Final = {
@@ -211,6 +212,10 @@ class Screen:
             whole.split_column(header, upper, lower)
             order_rows, feed_rows = upper_rows - 4, height - 1 - upper_rows - 2
             remark_rows = feed_rows
+        elif height < LOW_LINES:
+            orders.size = max(5, (height - 2) // 2)
+            whole.split_column(header, orders, remarks)
+            order_rows, feed_rows, remark_rows = orders.size - 3, 1, height - 4 - orders.size
         else:
             figures.size = min(10, max(6, height // 4))
             remarks.size = min(9, max(5, height // 5))
@@ -235,9 +240,12 @@ def _orders(seen: Seen, rows: int, width: int) -> RenderableType:
     table.add_column("symbol", no_wrap=True)
     if has_ids:
         table.add_column("order", no_wrap=True)
-    table.add_column("side", no_wrap=True)
+    has_all = width >= 56
+    if has_all:
+        table.add_column("side", no_wrap=True)
     table.add_column("filled / ordered", justify="right", no_wrap=True)
-    table.add_column("%", justify="right", no_wrap=True)
+    if has_all:
+        table.add_column("%", justify="right", no_wrap=True)
     if has_figures:
         table.add_column("average", justify="right", no_wrap=True)
         table.add_column("fees", justify="right", no_wrap=True)
@@ -247,11 +255,12 @@ def _orders(seen: Seen, rows: int, width: int) -> RenderableType:
         cells: list[RenderableType] = [order.venue, order.symbol]
         if has_ids:
             cells.append(words.short(order.order_id))
-        cells += [
-            words.side_word(order.side),
-            f"{order.cumulative_quantity or 0} / {order.order_quantity or '?'}",
-            f"{float(order.fill_percentage):.0f}" if order.HasField("fill_percentage") else "",
-        ]
+        if has_all:
+            cells.append(words.side_word(order.side))
+        cells.append(f"{order.cumulative_quantity or 0} / {order.order_quantity or '?'}")
+        if has_all:
+            percent = float(order.fill_percentage or 0)
+            cells.append(f"{percent:.0f}" if order.HasField("fill_percentage") else "")
         if has_figures:
             cells += [words.price(order.average_price), words.amounts(order.fees)]
         shown = "PARTIAL" if status == "PARTIALLY_FILLED" else status

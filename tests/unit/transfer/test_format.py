@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,3 +141,22 @@ def test_the_history_has_every_kind_that_is_decided(server: Any) -> None:
     not_yet = {"retry_scheduled", "retry_exhausted", "trade_started", "trade_finished", "alert_raised"}
 
     assert set(server.kinds()) == set(KINDS) - not_yet - {"alert_cleared", "state_imported"}
+
+
+def test_the_documented_check_works(server: Any, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "export-format.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    data = server.export()
+    whole, cut, altered = (tmp_path / name for name in ("whole", "cut", "altered"))
+    whole.write_bytes(data)
+    cut.write_bytes(data[: data.rindex(b"\n", 0, -1) + 1])
+    altered.write_bytes(data.replace(b'"0.5"', b'"0.6"', 1))
+    runs = [
+        subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=False)
+        for path in (whole, cut, altered)
+    ]
+
+    assert runs[0].stdout == f"whole: {server.writer.head.sequence} events of {server.store.instance_id}\n"
+    assert [run.returncode for run in runs] == [0, 1, 1]
+    assert "no trailer" in runs[1].stderr
+    assert "digest differs" in runs[2].stderr

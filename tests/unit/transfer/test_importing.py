@@ -199,6 +199,57 @@ def test_merge_again_appends_nothing(server: Any, make: Any) -> None:
     assert result.duplicate_fills == result.fills
 
 
+def test_a_journal_that_grew_is_merged_from_where_it_was(server: Any, make: Any) -> None:
+    other = make("b")
+    other.take(server.export(), MERGE)
+    server.fill("t4", "2", quantity=Decimal(9))
+    server.fill("grown", "9")
+    head = other.writer.head.sequence
+    result = other.take(server.export(), MERGE, "two").result
+    again = other.take(server.export(), MERGE, "three").result
+
+    assert other.kinds()[head:] == ["fill_conflicted", "fill_recorded", "state_imported"]
+    assert (result.new_fills, result.duplicate_fills) == (1, result.fills - 1)
+    assert (again.new_fills, again.appended_events) == (0, 0)
+
+
+def test_the_same_file_appends_nothing_whatever_came_in_since(make: Any) -> None:
+    """What is known by its trade alone might read otherwise now; it was merged, so it is not read again."""
+    source, other = make("source"), make("other")
+    source.fill("t", "")
+    source.do(lambda s: s.engine.bust_fill(a_fill("u", "1", client_order_id="c")))
+    other.take(source.export(), MERGE)
+    other.fill("t", "5")
+    other.fill("t", "6")
+    other.fill("v", "", client_order_id="c")
+    before = other.state()
+    result = other.take(source.export(), MERGE, "two").result
+
+    assert result.appended_events == 0
+    assert other.state().split(" ", 1)[1] == before.split(" ", 1)[1]
+
+
+def test_what_was_merged_is_known_after_a_replacement_too(server: Any, make: Any) -> None:
+    middle, last = make("middle"), make("last")
+    middle.take(server.export(), MERGE)
+    last.take(middle.export(), REPLACE)
+    head = last.writer.head
+
+    assert last.take(server.export(), MERGE, "two").result.appended_events == 0
+    assert last.writer.head == head
+
+
+def test_a_merge_of_ones_own_older_or_longer_self(server: Any, make: Any) -> None:
+    backup = server.export()
+    server.fill("later", "9")
+    assert server.take(backup, MERGE).result.appended_events == 0
+
+    older = make("older")
+    older.take(backup, REPLACE)
+    assert older.take(server.export(), MERGE, "two").result.new_fills == 1
+    assert older.orders() == server.orders()
+
+
 def test_merge_of_ones_own_export_appends_nothing(server: Any) -> None:
     head = server.writer.head
     server.take(server.export(), MERGE)
