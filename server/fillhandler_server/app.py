@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from typing import Any, Final
 
@@ -24,12 +25,16 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
+from fillhandler_server import audit
 from fillhandler_server.config import Settings, split_address
 from fillhandler_server.domain.errors import StoreRefusedError
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.feed import Feed
-from fillhandler_server.journal.readers import Readers
+from fillhandler_server.journal.database import DatabaseError
+from fillhandler_server.journal.readers import ReaderThreads
 from fillhandler_server.journal.store import Store
+from fillhandler_server.projections.reading import StoreReader
+from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.rpc import feed_service, fill_service
 from fillhandler_server.rpc.access import Gate, Role, new_token, token_hash
 from fillhandler_server.rpc.analytics_service import AnalyticsService
@@ -39,6 +44,8 @@ from fillhandler_server.rpc.interceptors import CallInterceptor
 from fillhandler_server.rpc.order_service import OrderService
 from fillhandler_server.rpc.registration import service_handler
 from fillhandler_server.rpc.state_service import StateService
+from fillhandler_server.transfer.export import Exports
+from fillhandler_server.transfer.importing import Imports
 from fillhandler_server.writer import Writer
 
 log = logging.getLogger("fillhandler")
@@ -70,6 +77,16 @@ def version() -> str:
         return "0.0.0"
 
 
+def key_source(settings: Settings) -> KeySource:
+    """Where the settings say that keys are."""
+    return KeySource(
+        key_folder=settings.key_folder,
+        key_file=settings.key_file,
+        credentials_folder=settings.credentials_folder,
+        use_keyring=settings.keyring,
+    )
+
+
 class Application:
     """A server: built, started, stopped."""
 
@@ -85,13 +102,7 @@ class Application:
             )
         self.settings = settings
         self._clock = clock
-        keys = KeySource(
-            key_folder=settings.key_folder,
-            key_file=settings.key_file,
-            credentials_folder=settings.credentials_folder,
-            use_keyring=settings.keyring,
-        )
-        self.store = Store(settings.data_dir, keys)
+        self.store = Store(settings.data_dir, key_source(settings))
         try:
             if self.store.key.made:
                 log.warning(
@@ -99,11 +110,19 @@ class Application:
                     self.store.key.origin,
                 )
             self.gate = Gate(self._tokens())
-            self.writer = Writer(self.store, clock)
+            self.writer = Writer(self.store, WorkingSet.over, clock)
+        except DatabaseError as error:
+            # A page that the checks before did not read.
+            self.store.close()
+            raise StoreRefusedError(
+                f"the store in {settings.data_dir} is not opened: its database is damaged ({error});"
+                " restore a backup (fillhandler import into a new --data-dir)",
+                path=settings.data_dir,
+            ) from None
         except BaseException:
             self.store.close()
             raise
-        self.readers = Readers(self.store)
+        self.readers = ReaderThreads(self.store, StoreReader)
         self.state_service: StateService | None = None
         self.address = ""
 
@@ -157,7 +176,13 @@ class Application:
 
     def _add_services(self) -> None:
         self.state_service = StateService(
-            writer=self.writer, store=self.store, feed=self.feed, version=version()
+            writer=self.writer,
+            store=self.store,
+            feed=self.feed,
+            exports=Exports(self.store),
+            imports=Imports(self.store, self.writer),
+            walk=partial(audit.verify_store, self.store),
+            version=version(),
         )
         parts: list[tuple[Any, Any, tuple[str, ...], tuple[str, ...]]] = [
             (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from fillhandler.v1 import events_pb2, fills_pb2, orders_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -119,9 +119,7 @@ def fill_from_message(message: fills_pb2.Fill) -> Fill:
         receive_time=from_timestamp(message.receive_time) if message.HasField("receive_time") else None,
         contract_kind=contract.kind if contract is not None else 0,
         multiplier=(
-            Decimal(contract.multiplier)
-            if contract is not None and contract.HasField("multiplier")
-            else None
+            Decimal(contract.multiplier) if contract is not None and contract.HasField("multiplier") else None
         ),
         inferred=message.inferred,
         metadata=dict(message.metadata),
@@ -256,8 +254,10 @@ class BatchEncoder:
         if isinstance(event, ev.FillRecorded):
             self.fill(event.order, event.fill, event.sequence, now)
             return
-        corrected = isinstance(event, ev.FillCorrected) and event.applied
-        self._trade_times.append(time_of(event.fill, now) if corrected else None)
+        if isinstance(event, ev.FillCorrected) and event.applied:
+            self._trade_times.append(time_of(event.fill, now))
+        else:
+            self._trade_times.append(None)
         body = event_message(event)
         body.sequence = event.sequence
         body.commit_time.CopyFrom(to_timestamp(now))
@@ -432,7 +432,8 @@ def _anomaly_body(message: events_pb2.Event, event: ev.OrderAnomaly) -> None:
     message.order_anomaly.text = event.text
 
 
-_BODIES: Final[dict[type, Callable[[events_pb2.Event, ev.Event], None]]] = {  # type: ignore[assignment]
+# Each takes the event class it stands behind, which a dict cannot say.
+_BODIES: Final[dict[type, Callable[[events_pb2.Event, Any], None]]] = {
     ev.FillRecorded: _recorded_body,
     ev.FillEnriched: _enriched_body,
     ev.FillConflicted: _conflicted_body,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import sys
@@ -12,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from fillhandler_server import config, logs
-from fillhandler_server.app import Application
+from fillhandler_server import audit, config, logs
+from fillhandler_server.app import Application, key_source
 from fillhandler_server.domain.errors import FillHandlerError
 
 _GC_THRESHOLD = 20_000
@@ -70,6 +71,44 @@ def demo(
 
     os.umask(0o077)
     raise typer.Exit(asyncio.run(run_demo(seconds=seconds, speed=speed, seed=seed, as_json=as_json)))
+
+
+def verify(*, data_dir: Path, key_file: Path | None, json_output: bool) -> int:
+    """Walks the journal of a data folder without a server, for `fillhandler verify --data-dir`; the exit code.
+
+    With `json_output` prints what VerifyJournal answers last, as protobuf-JSON.
+    """
+    try:
+        settings = config.load(data_dir=data_dir, key_file=key_file)
+        state = audit.Walk()
+        for state in audit.verify_data_dir(settings.data_dir, key_source(settings)):
+            pass
+    except FillHandlerError as error:
+        document: dict[str, object] = {"error": {"reason": error.reason, "text": error.text}}
+        sys.stderr.write(f"{json.dumps(document)}\n" if json_output else f"{error.text}\n")
+        return 1
+    if json_output:
+        document = {
+            "progress": {
+                "batches": str(state.batches),
+                "events": str(state.events),
+                "totalEvents": str(state.total_events),
+            },
+            "done": state.done,
+            "valid": state.valid,
+            "problem": state.problem,
+            "problemSequence": str(state.problem_sequence),
+            "headSequence": str(state.head.sequence),
+            "headHash": state.head.hash.hex(),
+        }
+        sys.stdout.write(f"{json.dumps(document)}\n")
+    elif state.valid:
+        sys.stdout.write(
+            f"valid: {state.events} events, head {state.head.sequence}, hash {state.head.hash.hex()}\n"
+        )
+    else:
+        sys.stderr.write(f"not valid from sequence {state.problem_sequence} on: {state.problem}\n")
+    return 0 if state.valid else 1
 
 
 async def _serve(application: Application) -> int:

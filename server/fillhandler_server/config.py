@@ -126,7 +126,7 @@ def load(config_file: Path | None = None, **options: Any) -> Settings:
             return tuple(sources)
 
     try:
-        return Sourced()
+        return Sourced()  # type: ignore[call-arg]  # the sources give the arguments
     except ValidationError as error:
         violations = [
             Violation(

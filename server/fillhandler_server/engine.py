@@ -7,18 +7,16 @@ same orders.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import reduce
-from typing import Final
+from typing import Any, Final
 
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.errors import InvalidFieldError
 from fillhandler_server.domain.events import AnomalyKind, Book, Event, Outcome
 from fillhandler_server.domain.fills import (
-    ContractKind,
     Fill,
     FillKey,
     FillState,
@@ -27,8 +25,14 @@ from fillhandler_server.domain.fills import (
     enrich,
 )
 from fillhandler_server.domain.numbers import EXACT, ZERO, canonical
-from fillhandler_server.domain.orders import Order, Reversals
-from fillhandler_server.domain.reports import FINAL_STATUSES, PENDING_STATUSES, OrderReport, OrderStatus
+from fillhandler_server.domain.orders import Order, Reversals, stands
+from fillhandler_server.domain.reports import (
+    FINAL_STATUSES,
+    PENDING_STATUSES,
+    OrderReport,
+    OrderStatus,
+    report_digest,
+)
 
 _SEPARATORS: Final = ("/", "-", "_")
 
@@ -201,7 +205,9 @@ class Engine:
         taken = [order for order in holders if not order.order_id] if identity.order_id else []
         known = [order for order in (found, other, *taken) if order is not None]
         key = identity.key
-        return next((order for order in known if order.short_key(key) in order.fills), known[0] if known else None)
+        return next(
+            (order for order in known if order.short_key(key) in order.fills), known[0] if known else None
+        )
 
     def preview_fill(self, fill: Fill) -> tuple[Outcome, int]:
         """What `record_fill` would say, and the sequence of what is recorded already. Decides nothing."""
@@ -247,11 +253,11 @@ class Engine:
             self._anomaly(
                 order,
                 AnomalyKind.CUMULATIVE_BELOW_FILLS,
-                f"the venue states {canonical(stated)} filled, its fills sum to {canonical(order.cumulative)}",
+                f"the venue states {canonical(stated)} filled, the fills say {canonical(order.cumulative)}",
             )
 
     def _comes_round(self, order: Order, report: OrderReport) -> bool:
-        """Whether a report without a time is news once more, by arriving now: cancel asked, new, cancel asked."""
+        """Whether a report without a time is news once more, by arriving now: cancel asked, new, cancel."""
         pending = order.pending_time > order.report_time
         if order.is_final:
             return False
@@ -420,7 +426,7 @@ class Engine:
         return found if found is not None else self._open(report.venue, report.account)
 
     def _find(self, said: Fill | OrderReport) -> tuple[Order | None, Order | None]:
-        """The order with these ids, and another, known by its client id alone, that is shown to be the same."""
+        """The order with these ids, and another one, known by its client id alone, that is the same."""
         venue, account, market, symbol = said.venue, said.account, said.market, said.symbol
         found: Order | None = None
         if said.order_id:
@@ -539,47 +545,6 @@ def _stated(value: object) -> bool:
     return value is not None if isinstance(value, Decimal) else bool(value)
 
 
-def report_digest(report: OrderReport) -> str:
-    """Tells a report that was taken before: a hash of all it says."""
-
-    def text(value: Decimal | None) -> str | None:
-        return None if value is None else canonical(value)
-
-    parts = (
-        report.market,
-        report.symbol,
-        report.order_id,
-        report.previous_order_id,
-        report.client_order_id,
-        int(report.side),
-        report.type,
-        int(report.status),
-        report.time,
-        report.create_time,
-        text(report.cumulative_quantity),
-        text(report.average_price),
-        text(report.order_quantity),
-        text(report.limit_price),
-        text(report.expected_price),
-        int(report.contract_kind),
-        text(report.multiplier),
-        report.base_currency,
-        report.quote_currency,
-        report.reason,
-    )
-    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
-
-
-def stands(order: Order, key: FillKey) -> bool:
-    """Whether the fill of this key counts: neither busted nor replaced."""
-    reversals = order.reversals
-    if reversals is None:
-        return order.short_key(key) in order.fills
-    if order.short_key(key) not in order.fills or key in reversals.next:
-        return False
-    return reversals.root(key) not in reversals.busted
-
-
 # ---------------------------------------------------------------------- folding
 
 
@@ -593,8 +558,7 @@ def fold(book: Book, event: Event, now: int) -> None:
         return
     if isinstance(event, (ev.OrdersCleared, ev.StateImported)):
         return
-    handler = _FOLDS[type(event)]
-    handler(book, event)
+    _FOLDS[type(event)](book, event)
     order = event.order
     order.sequence = event.sequence
     order.update_time = now
@@ -851,8 +815,8 @@ def _fold_merged(book: Book, event: ev.OrderMerged) -> None:
     keys = [merged.full_key(key) for key in merged.fills]
     copies = [key for key in keys if order.short_key(key) in order.fills]
     anew = bool(copies) or was != theirs
-    if anew:
-        ours_before, theirs_before = _standing(book, order), _standing(book, merged)
+    ours_before = _standing(book, order) if anew else {}
+    theirs_before = _standing(book, merged) if anew else {}
     for key in keys:
         order.fills.setdefault(order.short_key(key), merged.fills[merged.short_key(key)])
     order.absorb(merged)
@@ -914,7 +878,8 @@ def _fold_anomaly(book: Book, event: ev.OrderAnomaly) -> None:
     """Says something about the order and changes nothing in it."""
 
 
-_FOLDS: Final = {
+# Each takes the event class it stands behind, which a dict cannot say.
+_FOLDS: Final[dict[type, Callable[[Book, Any], None]]] = {
     ev.FillEnriched: _fold_enriched,
     ev.FillConflicted: _fold_conflicted,
     ev.FillBusted: _fold_busted,

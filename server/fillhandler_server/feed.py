@@ -17,8 +17,7 @@ from typing import Any, Final
 from fillhandler_server.codec import decode_batch, frame_offsets
 from fillhandler_server.domain.errors import InstanceMismatchError, ShuttingDownError
 from fillhandler_server.journal import Batch, Head
-from fillhandler_server.journal.readers import Readers
-from fillhandler_server.journal.sqlite import SqliteJournal
+from fillhandler_server.projections import Readers
 
 RING_BYTES: Final = 32 << 20
 READ_BATCHES: Final = 16
@@ -165,7 +164,7 @@ class Feed:
                 return []
             if self._ring and self._ring[0].batch.first_sequence <= after + 1:
                 return self._recent(after)
-        batches = await self._readers.run(lambda db: SqliteJournal(db).read(after, READ_BATCHES))
+        batches = await self._readers.run(lambda reader: reader.batches(after, READ_BATCHES))
         return [FeedBatch(batch) for batch in batches]
 
     def _recent(self, after: int) -> list[FeedBatch]:

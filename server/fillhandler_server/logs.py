@@ -10,9 +10,7 @@ import structlog
 
 def configure(level: str) -> None:
     """Sends the `fillhandler` loggers, and gRPC's own, to stderr: coloured for people, JSON for machines."""
-    renderer = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-    )
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -27,10 +27,8 @@ from fillhandler_server.domain.events import Event, OrdersCleared
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.engine import Engine, fold
-from fillhandler_server.journal import Batch, Head, chained
-from fillhandler_server.journal.database import Database, DatabaseError
-from fillhandler_server.journal.store import Store
-from fillhandler_server.projections.working_set import WorkingSet
+from fillhandler_server.journal import Batch, EventStore, Head, chained
+from fillhandler_server.projections import WorkingBook
 
 log = logging.getLogger("fillhandler.writer")
 
@@ -50,7 +48,7 @@ REPLAY_FLUSH_EVENTS: Final = 50_000
 class Session:
     """What a job may touch, on the writer's thread, while it runs."""
 
-    def __init__(self, engine: Engine, book: WorkingSet, store: Store) -> None:
+    def __init__(self, engine: Engine, book: WorkingBook, store: EventStore) -> None:
         self.engine = engine
         self.book = book
         self.store = store
@@ -93,18 +91,22 @@ class Writer:
 
     def __init__(
         self,
-        store: Store,
+        store: EventStore,
+        make_book: Callable[[EventStore], WorkingBook],
         clock: Callable[[], int] = time.time_ns,
         subscriber: Subscriber | None = None,
     ) -> None:
         """
         Args:
             store: the open store; the writer uses it from its own thread once started.
+            make_book: makes the book over the store's projections, as far as their rows reach.
             clock: nanoseconds since the epoch; may jump, commit times never go back.
             subscriber: hears of every commit.
         """
         self.store = store
         self.subscriber = subscriber
+        self._failures: tuple[type[Exception], ...] = (OSError, *store.errors)
+        self._make_book = make_book
         self._clock = clock
         self._encoder = BatchEncoder()
         self._condition = threading.Condition()
@@ -116,6 +118,10 @@ class Writer:
         self._broken = False
         self._anchored = 0.0
         self._anchor_due = False
+        self._head: Head
+        self._tip: Head
+        self.book: WorkingBook
+        self.engine: Engine
         self._load()
         self._thread = threading.Thread(target=self._main, name="fillhandler-writer", daemon=True)
 
@@ -162,9 +168,7 @@ class Writer:
         self._enqueue(Job(work, future, None, weight, flush))
         return future
 
-    def run(
-        self, work: Callable[[Session], T], *, weight: int = 1, flush: bool = False
-    ) -> asyncio.Future[T]:
+    def run(self, work: Callable[[Session], T], *, weight: int = 1, flush: bool = False) -> asyncio.Future[T]:
         """As `submit`, for the running event loop; a group's answers come in one wake-up."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -238,7 +242,7 @@ class Writer:
                 self._recover()
             self._decide(group)
             self._commit(any(job.flush for job in group))
-        except DatabaseError as error:
+        except self.store.errors as error:
             self._failed(group, error)
         self._answer(group)
 
@@ -250,7 +254,7 @@ class Writer:
             head = self.engine.head
             try:
                 job.result = job.work(self.session)
-            except DatabaseError:
+            except self.store.errors:
                 raise
             except FillHandlerError as error:
                 job.error = error
@@ -277,7 +281,7 @@ class Writer:
         due = flush or self.book.pending_events >= FLUSH_EVENTS
         if not frames and not (due and self.book.pending):
             return
-        with self.store.db.atomic():
+        with self.store.atomic():
             batches = self._append(frames)
             if due:
                 self.book.flush(self.engine.head)
@@ -324,7 +328,7 @@ class Writer:
                 self._commit(flush=True)
             if self._anchor_due and time.monotonic() - self._anchored >= ANCHOR_SECONDS:
                 self._anchor()
-        except (DatabaseError, OSError) as error:
+        except self._failures as error:
             self._failed([], error)
 
     def _answer(self, group: list[Job[Any]]) -> None:
@@ -373,7 +377,7 @@ class Writer:
                     self.book.flushed()
 
             try:
-                with self.store.db.atomic():
+                with self.store.atomic():
                     result = work(session, spill)
                     spill()
                     self.book.flush(self.engine.head)
@@ -406,12 +410,11 @@ class Writer:
     def _load(self) -> None:
         """Makes the book anew from the rows and the journal's tail behind them."""
         store = self.store
-        if store.db.conn.in_transaction:
-            store.db.conn.rollback()
+        store.rollback()
         self._encoder.take()
         self._encoder.take_trade_times()
         self._head = self._tip = store.journal.head()
-        self.book = WorkingSet(store.db, store.journal.holding)
+        self.book = self._make_book(store)
         replay(store, self.book)
         self.engine = Engine(self.book, self._head.sequence, self._on_event, self._on_fill)
         self.session = Session(self.engine, self.book, store)
@@ -439,7 +442,7 @@ class Writer:
         if full:
             try:
                 self._recover()
-            except DatabaseError as again:
+            except self.store.errors as again:
                 log.error("the store cannot be read again yet: %s", again)
 
     def _recover(self) -> None:
@@ -454,11 +457,11 @@ class Writer:
         try:
             self._commit(flush=True)
             self._anchor()
-        except (DatabaseError, OSError) as error:
+        except self._failures as error:
             log.error("the last flush failed; the next start replays the journal: %s", error)
 
 
-def replay(store: Store, book: WorkingSet) -> None:
+def replay(store: EventStore, book: WorkingBook) -> None:
     """Folds what the journal holds behind the rows of the projections, and writes those rows."""
     projected = store.projected_sequence
     last = projected
@@ -471,7 +474,7 @@ def replay(store: Store, book: WorkingSet) -> None:
         flush_book(store.db, book, last)
 
 
-def refold(db: Database, book: WorkingSet, message: Any, commit_time: int) -> None:
+def refold(db: Any, book: WorkingBook, message: Any, commit_time: int) -> None:
     """Folds an event of the journal once more, and writes the rows when there are many."""
     book.now = commit_time
     event = event_from_message(message, book)
@@ -481,13 +484,10 @@ def refold(db: Database, book: WorkingSet, message: Any, commit_time: int) -> No
         flush_book(db, book, message.sequence)
 
 
-def flush_book(db: Database, book: WorkingSet, sequence: int) -> None:
+def flush_book(db: Any, book: WorkingBook, sequence: int) -> None:
     """Writes the rows of all that was folded up to a sequence which is in the journal."""
-    if db.conn.in_transaction:
+    with db.atomic():
         book.flush(sequence)
-    else:
-        with db.atomic():
-            book.flush(sequence)
     book.committed()
     book.flushed()
 

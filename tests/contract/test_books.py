@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from fillhandler_server.domain.events import OrdersCleared
-from fillhandler_server.domain.reports import OrderStatus
 from tests.contract.conftest import a_store
 from tests.support.desks import (
     SECOND,
@@ -34,9 +31,17 @@ from tests.support.desks import (
 from tests.support.recounting import recounted, running
 from tests.support.streams import batches, stories, wild_stories
 
+from fillhandler_server.domain.events import OrdersCleared
+from fillhandler_server.domain.reports import OrderStatus
+
 pytestmark = pytest.mark.persistence
 
-NEW, PENDING_NEW, FILLED, CANCELED = OrderStatus.NEW, OrderStatus.PENDING_NEW, OrderStatus.FILLED, OrderStatus.CANCELED
+NEW, PENDING_NEW, FILLED, CANCELED = (
+    OrderStatus.NEW,
+    OrderStatus.PENDING_NEW,
+    OrderStatus.FILLED,
+    OrderStatus.CANCELED,
+)
 HOUR = 3600 * SECOND
 
 
@@ -49,18 +54,33 @@ ACK = report(a_report(NEW, 5, symbol="", client_order_id="c", side=0))
 
 STORIES: dict[str, list[list[Command]]] = {
     "duplicates, conflicts and enrichments": [
-        [record(a_fill("t1", 1, 100, trade_time=START)), record(a_fill("t1", 1, 101)), record(a_fill("t1", 1, 101))],
+        [
+            record(a_fill("t1", 1, 100, trade_time=START)),
+            record(a_fill("t1", 1, 101)),
+            record(a_fill("t1", 1, 101)),
+        ],
         [record(a_fill("t1", liquidity=2)), record(a_fill("t1", 1, 101)), record(a_fill("t1", 1, 102))],
-        [record(a_fill("t1", liquidity=2)), record(a_fill("t1", liquidity=1)), record(a_fill("t1", fees={"A": "0"}))],
+        [
+            record(a_fill("t1", liquidity=2)),
+            record(a_fill("t1", liquidity=1)),
+            record(a_fill("t1", fees={"A": "0"})),
+        ],
     ],
     "a whole life": [
         [terms(limit_price=100, expected_price=99, create_time=START)],
         [ACK, record(a_fill("t1", 4, 100, fees={"USDT": "0.1", "BNB": "-1"}, trade_time=START + HOUR))],
-        [record(a_fill("t2", 6, "99.5", liquidity=1, trade_time=START + 2 * HOUR)), report(a_report(FILLED, 9))],
+        [
+            record(a_fill("t2", 6, "99.5", liquidity=1, trade_time=START + 2 * HOUR)),
+            report(a_report(FILLED, 9)),
+        ],
         [record(a_fill("t3", 1))],
     ],
     "busts": [
-        [bust(a_fill("t1")), record(a_fill("t1", 4, trade_time=START)), record(a_fill("t2", 3, trade_time=START + HOUR))],
+        [
+            bust(a_fill("t1")),
+            record(a_fill("t1", 4, trade_time=START)),
+            record(a_fill("t2", 3, trade_time=START + HOUR)),
+        ],
         [record(a_fill("t1", 4)), bust(a_fill("t2"))],
         [bust(a_fill("t2")), record(a_fill("t2", 3)), record(a_fill("t3"))],
     ],
@@ -99,13 +119,20 @@ STORIES: dict[str, list[list[Command]]] = {
         [ACK, record(a_fill(order_id="7")), record(a_fill(order_id="", client_order_id="c"))],
     ],
     "a copy that was busted meets one that was not": [
-        [record(a_fill(order_id="7")), record(a_fill(order_id="8")), record(a_fill(order_id="", client_order_id="c"))],
+        [
+            record(a_fill(order_id="7")),
+            record(a_fill(order_id="8")),
+            record(a_fill(order_id="", client_order_id="c")),
+        ],
         [bust(a_fill(order_id="", client_order_id="c")), record(a_fill("t2", 5))],
         [ACK, record(a_fill(order_id="7"))],
     ],
     "contracts that are learned late": [
         [record(a_fill("t1", 2, 4, fees={"BTC": "1"})), record(a_fill("t2", 2, 4)), terms(order_id="7")],
-        [record(a_fill("t2", 2, 4, contract_kind=3)), record(a_fill("t3", 2, 4, contract_kind=3, multiplier="10"))],
+        [
+            record(a_fill("t2", 2, 4, contract_kind=3)),
+            record(a_fill("t3", 2, 4, contract_kind=3, multiplier="10")),
+        ],
         [bust(a_fill("t1"))],
     ],
     "orders of different contracts merge": [
@@ -114,7 +141,10 @@ STORIES: dict[str, list[list[Command]]] = {
     ],
     "amended": [
         [record(a_fill("t1", 2)), terms(order_id="7"), report(a_report(CANCELED, 4))],
-        [report(a_report(NEW, 4, order_id="8", previous_order_id="7", order_quantity=6)), record(a_fill("t2", 1))],
+        [
+            report(a_report(NEW, 4, order_id="8", previous_order_id="7", order_quantity=6)),
+            record(a_fill("t2", 1)),
+        ],
         [record(a_fill("t3", 1, order_id="8")), report(a_report(CANCELED, 9, order_id="8"))],
     ],
     "markets": [
@@ -122,18 +152,43 @@ STORIES: dict[str, list[list[Command]]] = {
         [record(a_fill()), record(a_fill("t2", market="spot")), record(a_fill("t2"))],
     ],
     "no times and no prices": [
-        [record(a_fill("t1", 1, None)), record(a_fill("t2", 1, 0, contract_kind=3)), correct(a_fill("t1"), a_fill("t3", 2))],
+        [
+            record(a_fill("t1", 1, None)),
+            record(a_fill("t2", 1, 0, contract_kind=3)),
+            correct(a_fill("t1"), a_fill("t3", 2)),
+        ],
         [bust(a_fill("t3")), bust(a_fill("t2")), report(a_report(CANCELED))],
     ],
     "longest numbers": [
-        [record(a_fill(f"t{n}", "99999999999999999999.999999999999999999", "-0.000000000000000001")) for n in range(3)],
+        [
+            record(a_fill(f"t{n}", "99999999999999999999.999999999999999999", "-0.000000000000000001"))
+            for n in range(3)
+        ],
         [bust(a_fill("t1")), correct(a_fill("t2"), a_fill("t4", "0.000000000000000001"))],
     ],
     "hostile ids": [
-        [record(a_fill("'; DROP TABLE fills; --", order_id='"%_\\', client_order_id="\N{SNOWMAN}" * 40, leg="/../"))],
-        [record(a_fill("'; DROP TABLE fills; --", order_id='"%_\\', client_order_id="\N{SNOWMAN}" * 40, leg="/../"))],
+        [
+            record(
+                a_fill(
+                    "'; DROP TABLE fills; --",
+                    order_id='"%_\\',
+                    client_order_id="\N{SNOWMAN}" * 40,
+                    leg="/../",
+                )
+            )
+        ],
+        [
+            record(
+                a_fill(
+                    "'; DROP TABLE fills; --",
+                    order_id='"%_\\',
+                    client_order_id="\N{SNOWMAN}" * 40,
+                    leg="/../",
+                )
+            )
+        ],
     ],
-}  # fmt: skip
+}
 
 
 def same(desk: StoreDesk, memory: MemoryDesk) -> None:
@@ -159,7 +214,9 @@ def test_every_book_ends_alike(store: StoreDesk, story: list[list[Command]]) -> 
 
 def comparable(rows: dict[str, list[Any]]) -> dict[str, Any]:
     """Rows, states as values, and without what only speeds up a look-up or says nothing."""
-    made: dict[str, Any] = {name: found for name, found in rows.items() if name not in ("trades", "trade_scopes")}
+    made: dict[str, Any] = {
+        name: found for name, found in rows.items() if name not in ("trades", "trade_scopes")
+    }
     for name in ("orders", "fill_sums", "order_sums"):
         made[name] = [(*row[:-1], json.loads(row[-1])) for row in rows[name]]
     made["fill_sums"] = [row for row in made["fill_sums"] if row[-1]["n"] or row[-1]["reversed"]]
@@ -188,7 +245,9 @@ def go(desk: StoreDesk, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-def test_what_happens_between_batches_does_not_matter(store: StoreDesk, story: list[list[Command]], way: str) -> None:
+def test_what_happens_between_batches_does_not_matter(
+    store: StoreDesk, story: list[list[Command]], way: str
+) -> None:
     memory = MemoryDesk()
     said: list[list[str]] = []
     for commands in story:

@@ -1,4 +1,4 @@
-"""The real store driven by chance: records, reports, busts, crashes; what must hold is checked at every step."""
+"""The real store driven by chance: records, reports, busts, crashes; checked at every step."""
 
 from contextlib import ExitStack
 from decimal import Decimal
@@ -17,14 +17,25 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from tests.contract.conftest import a_store
+from tests.support.desks import (
+    START,
+    StoreDesk,
+    a_fill,
+    a_report,
+    bust,
+    correct,
+    look,
+    record,
+    register,
+    report,
+)
+from tests.support.recounting import recounted, running
+from tests.support.streams import prices, small
 
 from fillhandler_server.domain.fills import Fill, FillState
 from fillhandler_server.domain.numbers import EXACT, ZERO, divide_shown
 from fillhandler_server.domain.reports import OrderStatus
-from tests.contract.conftest import a_store
-from tests.support.desks import START, StoreDesk, a_fill, a_report, bust, correct, look, record, register, report
-from tests.support.recounting import recounted, running
-from tests.support.streams import prices, small
 
 pytestmark = pytest.mark.persistence
 
@@ -61,9 +72,21 @@ class StoreMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ commands
 
-    @rule(target=recorded, order=orders, q=small, p=st.none() | prices, fees=fees, time=st.none() | moments, twice=st.booleans())
-    def record_new(self, order: str, q: Decimal, p: Any, fees: dict[str, str], time: int | None, twice: bool) -> Fill:
-        fill = a_fill(self._new_id(), str(q), None if p is None else str(p), order_id=order, fees=fees, trade_time=time)
+    @rule(
+        target=recorded,
+        order=orders,
+        q=small,
+        p=st.none() | prices,
+        fees=fees,
+        time=st.none() | moments,
+        twice=st.booleans(),
+    )
+    def record_new(
+        self, order: str, q: Decimal, p: Any, fees: dict[str, str], time: int | None, twice: bool
+    ) -> Fill:
+        fill = a_fill(
+            self._new_id(), str(q), None if p is None else str(p), order_id=order, fees=fees, trade_time=time
+        )
         results = self.desk.run(*[record(fill)] * (1 + twice))
         assert [result.outcome.name for result in results] == ["RECORDED", "DUPLICATE"][: 1 + twice]
         self.acknowledged[order, fill.trade_id] = results[0].sequence
@@ -103,7 +126,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(fill=st.one_of(recorded, waiting))
     def bust(self, fill: Fill) -> None:
-        first, again = self.desk.run(bust(fill), bust(fill))
+        _, again = self.desk.run(bust(fill), bust(fill))
         assert again.outcome.name == "DUPLICATE"
 
     @rule(target=recorded, fill=st.one_of(recorded, waiting), q=small)
@@ -118,15 +141,29 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(order=orders, quantity=st.integers(1, 30))
     def register(self, order: str, quantity: int) -> None:
-        terms = a_report(OrderStatus.PENDING_NEW, order_id="", client_order_id=f"c{order}", order_quantity=quantity)
+        terms = a_report(
+            OrderStatus.PENDING_NEW, order_id="", client_order_id=f"c{order}", order_quantity=quantity
+        )
         first, again = self.desk.run(register(terms), register(terms))
-        assert (first.outcome.name, again.outcome.name) in (("RECORDED", "DUPLICATE"), ("CONFLICT", "CONFLICT"), ("DUPLICATE", "DUPLICATE"))
+        assert (first.outcome.name, again.outcome.name) in (
+            ("RECORDED", "DUPLICATE"),
+            ("CONFLICT", "CONFLICT"),
+            ("DUPLICATE", "DUPLICATE"),
+        )
 
-    @rule(order=orders, status=statuses, time=st.none() | moments, named=st.booleans(), quantity=st.none() | st.integers(1, 30))
-    def report(self, order: str, status: OrderStatus, time: int | None, named: bool, quantity: int | None) -> None:
+    @rule(
+        order=orders,
+        status=statuses,
+        time=st.none() | moments,
+        named=st.booleans(),
+        quantity=st.none() | st.integers(1, 30),
+    )
+    def report(
+        self, order: str, status: OrderStatus, time: int | None, named: bool, quantity: int | None
+    ) -> None:
         client = f"c{order}" if named else ""
         said = a_report(status, time, order_id=order, client_order_id=client, order_quantity=quantity)
-        first, again = self.desk.run(report(said), report(said))
+        _, again = self.desk.run(report(said), report(said))
         assert again.outcome.name == "DUPLICATE"
 
     # ------------------------------------------------------------------ the store
@@ -156,7 +193,11 @@ class StoreMachine(RuleBasedStateMachine):
     def figures_are_those_of_the_fills_that_stand(self) -> None:
         book = self.desk.writer.book
         for order in list(book._orders.values()):
-            standing = [fill for fill, state in map(self.desk.content, order.fills.values()) if state == FillState.STANDING]
+            standing = [
+                fill
+                for fill, state in map(self.desk.content, order.fills.values())
+                if state == FillState.STANDING
+            ]
             priced = [fill for fill in standing if fill.price is not None]
             cumulative = notional = quantity = ZERO
             for fill in standing:
@@ -190,4 +231,6 @@ TestStore = StoreMachine.TestCase
 class TestStoreLong(StoreMachine.TestCase):
     """The same, for longer."""
 
-    settings = settings(max_examples=500, stateful_step_count=60, suppress_health_check=[HealthCheck.too_slow])
+    settings = settings(
+        max_examples=500, stateful_step_count=60, suppress_health_check=[HealthCheck.too_slow]
+    )

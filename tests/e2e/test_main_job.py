@@ -91,10 +91,9 @@ def test_the_main_job(site: Site, tmp_path: Path) -> None:
     assert [fill["price"] for fill in fills] == ["53000.1"]
     shown = site.command("watch", "--from-beginning", "--count", "4", "--json").documents
     assert [event["sequence"] for event in shown] == ["1", "2", "3", "4"]
-    for arguments in (["status"], ["order", "K-1"]):
-        for_people = site.command(*arguments)
-        assert for_people.code == 0, for_people.stderr
-        assert for_people.stdout
+    for_people = site.command("order", "K-1")
+    assert for_people.code == 0, for_people.stderr
+    assert "53000.1" in for_people.stdout
 
     # A cursor outlives a restart.
     cursor = tmp_path / "cursor.json"
@@ -117,9 +116,9 @@ def test_the_main_job(site: Site, tmp_path: Path) -> None:
     with Site(tmp_path / "other").start() as other:
         replaced = other.command("import", str(backup), "--mode", "replace", "--yes", "--json")
         assert replaced.code == 0, replaced.stderr
-        there = other.command("status", "--json").document
+        here, there = (each.command("status", "--json").document for each in (site, other))
         for name in ("instanceId", "headSequence", "headHash", "totalFills", "totalOrders"):
-            assert there[name] == site.command("status", "--json").document[name]
+            assert there[name] == here[name]
         assert other.command("orders", "--all", "--json").document["orders"] == orders
         damaged = tmp_path / "damaged.json"
         damaged.write_bytes(backup.read_bytes().replace(b"0.001", b"0.009", 1)[:-40])
@@ -148,7 +147,9 @@ def test_bad_entries_and_exit_codes(site: Site, tmp_path: Path) -> None:
     )
     assert (unreachable.code, unreachable.stdout) == (3, "")
     site.start()
-    mixed = lines_of([BINANCE]) + "{broken\n" + lines_of([{"a": 1}, {**NORMALISED, "quantity": "NaN"}, BITGET])
+    mixed = (
+        lines_of([BINANCE]) + "{broken\n" + lines_of([{"a": 1}, {**NORMALISED, "quantity": "NaN"}, BITGET])
+    )
     strict = site.command("process-fill", "-", "--strict", "--json", stdin=mixed)
     assert strict.code == 1
     assert site.command("status", "--json").document["headSequence"] == "0"
@@ -200,7 +201,9 @@ def test_only_one_server_a_store_and_a_port(site: Site, tmp_path: Path) -> None:
     assert site.command("status").code == 0
 
 
-@pytest.mark.parametrize("listen", ["[::]:0", "localhost:0", "192.0.2.1:0", "nonsense", "127.0.0.1:99999", ":1"])
+@pytest.mark.parametrize(
+    "listen", ["[::]:0", "localhost:0", "192.0.2.1:0", "nonsense", "127.0.0.1:99999", ":1"]
+)
 def test_addresses_that_are_not_served(listen: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
         config.load(listen=listen)

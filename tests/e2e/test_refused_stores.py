@@ -1,5 +1,6 @@
 """G10 and G15: what is wrong with a store is named, and its files' bytes are left as they were."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -16,9 +17,12 @@ from fillhandler_server.domain.errors import StoreRefusedError
 from fillhandler_server.journal.database import connect
 
 
-@pytest_asyncio.fixture
-async def stopped(tmp_path: Path) -> AsyncIterator[Path]:
-    """A folder with a store of two sittings, closed; `old` beside it is what it was after the first."""
+@pytest_asyncio.fixture(params=["closed", "killed"])
+async def stopped(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Path]:
+    """A folder with a store of two sittings; `old` beside it is what it was after the first.
+
+    Killed: as it stands while the server still runs, the write-ahead log full and the anchor behind.
+    """
     server = await RunningServer(tmp_path / "made").start()
     for n in range(3):
         await server.fills.RecordFill(record(str(n)))
@@ -27,16 +31,21 @@ async def stopped(tmp_path: Path) -> AsyncIterator[Path]:
     await server.start()
     for n in range(3, 6):
         await server.fills.RecordFill(record(str(n)))
+    if request.param == "killed":
+        while server.app.writer._anchor_due or server.app.writer.book.pending:
+            await asyncio.sleep(0.01)
+        shutil.copytree(server.folder, tmp_path / "killed")
     await server.stop()
-    yield server.folder
+    yield tmp_path / ("killed" if request.param == "killed" else "made")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but SQLite's shared memory, which is no content."""
+    """Every file but SQLite's shared memory, and an empty log, which are no content."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): content
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.endswith("-shm")
+        if (content := path.read_bytes()) or not path.name.endswith("-wal")
     }
 
 
@@ -126,6 +135,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "head edited": (
         edit("UPDATE journal SET commit_time = commit_time + 1 WHERE first_sequence = 6"),
         "not what was committed",
+    ),
+    "renumbered": (
+        edit("UPDATE journal SET first_sequence = 7 WHERE first_sequence = 6"),
+        "no batch that holds",
     ),
     "other instance": (edit("UPDATE meta SET value = 'x' WHERE name = 'instance_id'"), "another instance"),
 }

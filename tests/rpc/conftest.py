@@ -68,9 +68,7 @@ class _WithToken(
         self._header = ("authorization", f"Bearer {token}")
 
     def _call(self, continuation: Any, details: Any, request: Any) -> Any:
-        return continuation(
-            details._replace(metadata=[*(details.metadata or ()), self._header]), request
-        )
+        return continuation(details._replace(metadata=[*(details.metadata or ()), self._header]), request)
 
     intercept_unary_unary = _call
     intercept_unary_stream = _call

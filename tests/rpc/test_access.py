@@ -57,7 +57,9 @@ def test_only_the_probe_is_open() -> None:
 
 def test_what_changes_the_record_needs_more_than_reading() -> None:
     readers = {method.rpartition("/")[2] for method, role in ACCESS.items() if role is Role.READ}
-    assert not [name for name in readers if re.match("Record|Process|Bust|Correct|Register|Report|Clear|Import", name)]
+    assert not [
+        name for name in readers if re.match("Record|Process|Bust|Correct|Register|Report|Clear|Import", name)
+    ]
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.OPEN])
@@ -78,14 +80,18 @@ def test_every_role_with_every_method(role: Role) -> None:
         gate.admit("/fillhandler.v1.FillService/Unheard", [])
 
 
-async def _call(server: RunningServer, method: str, metadata: list[tuple[str, str]]) -> grpc.aio.AioRpcError | None:
+async def _call(
+    server: RunningServer, method: str, metadata: list[tuple[str, str]]
+) -> grpc.aio.AioRpcError | None:
     """The error that a call ends with before its first answer; None where it is let in."""
     # Bytes that are no message: who is let in changes nothing. One request fits every shape of call; a second
     # write, after a refusal, would put grpc.aio's own INTERNAL over the server's answer.
     call = server.channel.unary_stream(method)(b"\xff\xff\xff", metadata=metadata, timeout=10)
     try:
         await call.read()
-        return None if await call.code() is grpc.StatusCode.OK else pytest.fail("an error without an exception")
+        return (
+            None if await call.code() is grpc.StatusCode.OK else pytest.fail("an error without an exception")
+        )
     except grpc.aio.AioRpcError as error:
         return error
     finally:
@@ -185,9 +191,7 @@ async def test_files_are_the_owners_alone(server: RunningServer) -> None:
     assert not [path for path in files if path.suffix == ".key" and path.parent == server.data_dir]
 
 
-async def test_the_canary_is_found_nowhere(
-    server: RunningServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_canary_is_found_nowhere(server: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
     """The token and the key, in full and in halves, in logs, errors, files and answers."""
     caplog.set_level(logging.DEBUG)
     await server.fills.RecordFill(record("1", metadata={"note": "plain-canary-5271"}))

@@ -47,7 +47,14 @@ async def test_outcomes_and_their_sequences(server: RunningServer) -> None:
         pb.OUTCOME_CONFLICT,
     ]
     # A conflict's sequence is that of its own event, and the same conflict adds none.
-    assert [each.sequence for each in (first, again, richer, poorer, other, other_again)] == [1, 1, 2, 1, 3, 3]
+    assert [each.sequence for each in (first, again, richer, poorer, other, other_again)] == [
+        1,
+        1,
+        2,
+        1,
+        3,
+        3,
+    ]
     assert other_again.order.cumulative_quantity == "0.5"
     assert server.head == 3
 
@@ -98,9 +105,7 @@ async def test_get_fill(server: RunningServer) -> None:
     assert dict(got.metadata) == {"raw": "XBT"}
     assert got.client_order_id == "mine"
 
-    missing = await refused(
-        server.fills.GetFill(pb.GetFillRequest(identity=identity(sent, trade_id="2")))
-    )
+    missing = await refused(server.fills.GetFill(pb.GetFillRequest(identity=identity(sent, trade_id="2"))))
     assert (missing.status, missing.reason, missing.domain) == (
         grpc.StatusCode.NOT_FOUND,
         "FILL_NOT_FOUND",

@@ -30,7 +30,13 @@ from fillhandler_server.rpc import fill_service
 
 METHODS = [
     method
-    for module in (analytics_service_pb2, feed_service_pb2, fill_service_pb2, order_service_pb2, state_service_pb2)
+    for module in (
+        analytics_service_pb2,
+        feed_service_pb2,
+        fill_service_pb2,
+        order_service_pb2,
+        state_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 ]
@@ -77,7 +83,9 @@ async def test_hostile_numbers(server: RunningServer, number: str) -> None:
     assert (answer.status, answer.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert answer.violations.keys() == {"fill.quantity", "fill.price", "fill.fees[0].amount"}
     answer = await refused(
-        server.orders.RegisterOrder(register(order_quantity=number, limit_price=number, expected_price=number))
+        server.orders.RegisterOrder(
+            register(order_quantity=number, limit_price=number, expected_price=number)
+        )
     )
     assert answer.violations.keys() == {
         "order.order_quantity",
@@ -88,11 +96,14 @@ async def test_hostile_numbers(server: RunningServer, number: str) -> None:
     assert server.head == 0
 
 
-@pytest.mark.parametrize("number", ["1e19", "1e400", "1E+999999999", "-0.0", "0", "9" * 40, "1e-19", "true", "{}"])
+@pytest.mark.parametrize(
+    "number", ["1e19", "1e400", "1E+999999999", "-0.0", "0", "9" * 40, "1e-19", "true", "{}"]
+)
 async def test_hostile_numbers_in_payloads(server: RunningServer, number: str) -> None:
     payload = (
         '{"orderId": 1, "symbol": "BTCUSDT", "side": "BUY",'
-        ' "fills": [{"tradeId": 2, "qty": %s, "price": 1, "commission": 0, "commissionAsset": "BTC"}]}' % number
+        ' "fills": [{"tradeId": 2, "qty": %s, "price": 1, "commission": 0, "commissionAsset": "BTC"}]}'
+        % number
     )
     began = time.monotonic()
     answer = await refused(
@@ -127,9 +138,7 @@ async def test_ids_are_kept_byte_for_byte(server: RunningServer, text: str) -> N
     sent = fill(text, symbol=text, **fields)
     await server.fills.RecordFill(fill_service_pb2.RecordFillRequest(fill=sent))
     for running in (server, await server.restart()):
-        got = (
-            await running.fills.GetFill(fill_service_pb2.GetFillRequest(identity=identity(sent)))
-        ).fill
+        got = (await running.fills.GetFill(fill_service_pb2.GetFillRequest(identity=identity(sent)))).fill
         for name in (*fields, "trade_id", "symbol"):
             assert getattr(got, name) == text
         found = await running.orders.GetOrder(order_service_pb2.GetOrderRequest(order_id=text))
@@ -211,7 +220,7 @@ async def test_page_tokens_of_ones_own_making(server: RunningServer, token: str)
         (server.fills.ListFills, fill_service_pb2.ListFillsRequest(page_size=1)),
         (server.orders.ListOrders, order_service_pb2.ListOrdersRequest(page_size=1)),
     ):
-        from fillhandler_server.projections.reading import FillQuery, OrderQuery
+        from fillhandler_server.projections import FillQuery, OrderQuery
 
         query = FillQuery() if "Fills" in str(request.DESCRIPTOR.name) else OrderQuery()
         text = f"1:{token}:{paging._digest(query)}"
@@ -256,7 +265,23 @@ def _random_message(draw: random.Random, descriptor: Any, depth: int = 0) -> Mes
     return message
 
 
-_TEXTS = ["", "binance", "bitget", "BTCUSDT", "main", "1", "0.5", "-1", "1e5", "NaN", "x" * 300, "\0", "é", "spot", "1:0:x"]
+_TEXTS = [
+    "",
+    "binance",
+    "bitget",
+    "BTCUSDT",
+    "main",
+    "1",
+    "0.5",
+    "-1",
+    "1e5",
+    "NaN",
+    "x" * 300,
+    "\0",
+    "é",
+    "spot",
+    "1:0:x",
+]
 
 
 def _random_value(draw: random.Random, field: FieldDescriptor) -> Any:
@@ -399,7 +424,8 @@ async def test_exception_text_never_reaches_a_client(
         "record_fill", type(server.app.writer.engine), lambda: server.fills.RecordFill(record("3"))
     )
     await refused_by(
-        "_filter", __import__("fillhandler_server.rpc.feed_service", fromlist=["x"]),
+        "_filter",
+        __import__("fillhandler_server.rpc.feed_service", fromlist=["x"]),
         lambda: server.feed.WatchEvents(feed_service_pb2.WatchEventsRequest()).read(),
     )
     call = server.fills.RecordFills()

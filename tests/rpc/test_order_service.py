@@ -57,9 +57,7 @@ async def test_reports_never_take_a_state_back(server: RunningServer) -> None:
     assert (first.outcome, first.order.status) == (fill_service_pb2.OUTCOME_RECORDED, NEW)
     again = await server.orders.ReportOrder(report(status=NEW, order_quantity="1", update_time=moment(NOON)))
     assert (again.outcome, again.sequence) == (fill_service_pb2.OUTCOME_DUPLICATE, first.sequence)
-    done = report(
-        status=FILLED, cumulative_quantity="1", average_price="100.5", update_time=moment(NOON + 2)
-    )
+    done = report(status=FILLED, cumulative_quantity="1", average_price="100.5", update_time=moment(NOON + 2))
     filled = await server.orders.ReportOrder(done)
     assert (filled.order.status, filled.order.leaves_quantity) == (FILLED, "0")
     assert (filled.order.cumulative_quantity, filled.order.reported_cumulative_quantity) == ("0", "1")

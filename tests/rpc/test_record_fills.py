@@ -16,7 +16,9 @@ from fillhandler_server.journal.store import Store
 from fillhandler_server.rpc import pipeline
 
 
-async def send(server: RunningServer, batches: Iterable[list[fills_pb2.Fill]]) -> list[pb.RecordFillsResponse]:
+async def send(
+    server: RunningServer, batches: Iterable[list[fills_pb2.Fill]]
+) -> list[pb.RecordFillsResponse]:
     async def requests():
         for batch in batches:
             yield pb.RecordFillsRequest(fills=batch)
@@ -229,7 +231,9 @@ async def test_a_failing_store_never_acknowledges(
     assert isinstance(sqlite3.sqlite_version, str)
 
 
-async def test_a_failing_store_ends_the_stream(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failing_store_ends_the_stream(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from fillhandler_server.journal.database import OperationalError
 
     def append(self, batch, times):

@@ -123,8 +123,11 @@ async def test_from_a_time(server: RunningServer, source: str) -> None:
     events = await read_through(server.feed, 6)
     for event in events:
         # The first event committed at or after it: commit times may be equal.
-        expected = [each.sequence for each in events if each.commit_time.ToNanoseconds()
-                    >= event.commit_time.ToNanoseconds()]
+        expected = [
+            each.sequence
+            for each in events
+            if each.commit_time.ToNanoseconds() >= event.commit_time.ToNanoseconds()
+        ]
         got = await read_through(server.feed, 6, pb.WatchEventsRequest(from_time=event.commit_time))
         assert [each.sequence for each in got] == expected
     all_of_it = await read_through(server.feed, 6, pb.WatchEventsRequest(from_time=moment(0)))
@@ -188,7 +191,17 @@ async def test_instance_mismatch(server: RunningServer) -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["", "x", "é", "MTp4", "AAAA", "A" * 5000, feed_service.resume_token("i", -1), "MTppOjA9MQ=", "MTppOjE9MQ=="],
+    [
+        "",
+        "x",
+        "é",
+        "MTp4",
+        "AAAA",
+        "A" * 5000,
+        feed_service.resume_token("i", -1),
+        "MTppOjA9MQ=",
+        "MTppOjE9MQ==",
+    ],
 )
 async def test_tokens_that_are_none(server: RunningServer, token: str) -> None:
     answer = await refused(server.feed.WatchEvents(pb.WatchEventsRequest(resume_token=token)).read())
@@ -261,8 +274,12 @@ FILTERS = [
     ({"venues": ["binance"], "order_ids": ["2"]}, lambda e: False),
     (
         {"venues": ["binance", "bitget"], "accounts": ["main"], "symbols": ["BTCUSDT"], "kinds": [1, 2, 3]},
-        lambda e: e.account == "main" and e.symbol == "BTCUSDT" and e.WhichOneof("event").startswith("fill_")
-        and e.WhichOneof("event") != "fill_corrected",
+        lambda e: (
+            e.account == "main"
+            and e.symbol == "BTCUSDT"
+            and e.WhichOneof("event").startswith("fill_")
+            and e.WhichOneof("event") != "fill_corrected"
+        ),
     ),
 ]
 

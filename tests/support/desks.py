@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.support.memory_book import MemoryBook
+
 from fillhandler.v1 import events_pb2
 from fillhandler_server.codec import FILL_BODIES, BatchEncoder, decode_batch, event_from_message, fill_of
 from fillhandler_server.domain.events import Event
@@ -21,8 +23,8 @@ from fillhandler_server.engine import Engine, Result, fold
 from fillhandler_server.journal import Head, genesis_hash, link_problem
 from fillhandler_server.journal.database import PROJECTION_TABLES
 from fillhandler_server.journal.store import Store
+from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.writer import Job, Session, Writer
-from tests.support.memory_book import MemoryBook
 
 START = 1_700_000_000_000_000_000
 """What the desks' clocks begin with; each batch is one second later."""
@@ -154,17 +156,21 @@ def seen(order: Order, contents: Callable[[int], tuple[Fill, FillState]], *, exa
     state["deaths"] = order.deaths or {}
     reversals = order.reversals
     waiting = reversals.waiting_corrections if reversals is not None else {}
-    state["reversals"] = None if reversals is None else {
-        "next": reversals.next,
-        "previous": reversals.previous,
-        "busted": reversals.busted if exact else set(reversals.busted),
-        "corrections": reversals.corrections if exact else set(reversals.corrections),
-        "waiting_busts": reversals.waiting_busts if exact else set(reversals.waiting_busts),
-        "waiting_corrections": {
-            key: sorted((_fields(fill, *_ARRIVAL), at if exact else 0) for fill, at in entries)
-            for key, entries in waiting.items()
-        },
-    }
+    state["reversals"] = (
+        None
+        if reversals is None
+        else {
+            "next": reversals.next,
+            "previous": reversals.previous,
+            "busted": reversals.busted if exact else set(reversals.busted),
+            "corrections": reversals.corrections if exact else set(reversals.corrections),
+            "waiting_busts": reversals.waiting_busts if exact else set(reversals.waiting_busts),
+            "waiting_corrections": {
+                key: sorted((_fields(fill, *_ARRIVAL), at if exact else 0) for fill, at in entries)
+                for key, entries in waiting.items()
+            },
+        }
+    )
     if not exact:
         for name in _BY_ARRIVAL:
             del state[name]
@@ -273,7 +279,7 @@ class StoreDesk:
 
     def _open(self) -> None:
         self.store = Store(self._folder / "data", self._keys)
-        self.writer = Writer(self.store, clock=lambda: self.now)
+        self.writer = Writer(self.store, WorkingSet.over, clock=lambda: self.now)
 
     def close(self) -> None:
         self.store.close()
@@ -341,9 +347,17 @@ class StoreDesk:
 def look(desk: Desk, *, exact: bool = False) -> list[dict[str, Any]]:
     """Every order of a desk as `seen`; not exact: in an order that does not depend on arrival."""
     states = [seen(order, desk.content, exact=exact) for order in desk.orders()]
-    return states if exact else sorted(states, key=lambda state: repr(sorted(state["fills"])) + repr(
-        (state["order_ids"], state["client_order_id"], state["market"], state["symbol"])
-    ))
+    return (
+        states
+        if exact
+        else sorted(
+            states,
+            key=lambda state: (
+                repr(sorted(state["fills"]))
+                + repr((state["order_ids"], state["client_order_id"], state["market"], state["symbol"]))
+            ),
+        )
+    )
 
 
 def differences(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[str]:

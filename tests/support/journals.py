@@ -18,6 +18,7 @@ from fillhandler_server.journal import Batch, Head
 from fillhandler_server.journal.store import Store
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import ImportMode, Imports, Received
+from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.writer import Session, Writer
 
 START = 1_760_000_000_000_000_000
@@ -36,7 +37,7 @@ class JournalServer:
 
     def open(self) -> None:
         self.store = Store(self.folder / "data", self.keys)
-        self.writer = Writer(self.store, self._clock, self)
+        self.writer = Writer(self.store, WorkingSet.over, self._clock, self)
         self.writer.start()
         self.exports = Exports(self.store)
         self.imports = Imports(self.store, self.writer)

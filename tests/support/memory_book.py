@@ -1,4 +1,4 @@
-"""The engine's book in plain dictionaries: what a store behind `domain.events.Book` has to do, and no more."""
+"""The engine's book in plain dictionaries: what a store behind `domain.events.Book` has to do."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -57,7 +57,9 @@ class MemoryBook:
         self.orders[order.number] = order
 
     def reindex(self, order: Order) -> None:
-        names = [("order", order_id) for order_id in order.order_ids] + [("client", order.client_order_id)]
+        names = [("order", order_id) for order_id in order.order_ids]
+        if order.client_order_id:
+            names.append(("client", order.client_order_id))
         for kind, name in names:
             numbers = self._names[kind, order.venue, order.account, name]
             numbers.add(order.number)

@@ -1,12 +1,14 @@
 """Statistics made anew from every fill and every order, to compare the running sums with."""
 
+import json
 from collections import defaultdict
 from typing import Any
+
+from tests.support.desks import StoreDesk
 
 from fillhandler_server.domain.fills import FillState, time_of
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.domain.sums import ALL_HOURS, HOUR, Counted, FillSum, OrderSum
-from tests.support.desks import StoreDesk
 
 
 def recounted(desk: StoreDesk) -> dict[str, Any]:
@@ -41,21 +43,15 @@ def running(desk: StoreDesk) -> dict[str, Any]:
     orders: dict[Any, OrderSum] = {}
     rows = desk.rows()
     for row in rows["fill_sums"]:
-        fills[row[:7]] = FillSum.from_json(_json(row[7]))
+        fills[row[:7]] = FillSum.from_json(json.loads(row[7]))
     for row in rows["order_sums"]:
-        orders[row[:4]] = OrderSum.from_json(_json(row[4]))
+        orders[row[:4]] = OrderSum.from_json(json.loads(row[4]))
     statistics = desk.writer.book.statistics
     for group, total in statistics.fill_totals.items():
         assert fills[*group, ALL_HOURS].to_json() == total.to_json()
     for group, counted in statistics.order_totals.items():
         assert orders[*group, ALL_HOURS].to_json() == counted.to_json()
     return _shown(fills, orders)
-
-
-def _json(text: str) -> Any:
-    import json
-
-    return json.loads(text)
 
 
 def _shown(fills: dict[Any, FillSum], orders: dict[Any, OrderSum]) -> dict[str, Any]:

@@ -6,24 +6,31 @@ they leave open, reports carry a time, a fill is corrected at most once, an amen
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
+from tests.support.desks import BUY, START, SYMBOL, VENUE, Command, bust, correct, record, register, report
 
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.reports import OrderReport, OrderStatus
-from tests.support.desks import BUY, START, SYMBOL, VENUE, Command, bust, correct, record, register, report
 
 HOUR = 3600 * 1_000_000_000
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
-quantities = st.decimals(min_value=Decimal("1e-18"), max_value=10**20 - 1, places=18).map(lambda d: d.normalize())
+quantities = st.decimals(min_value=Decimal("1e-18"), max_value=10**20 - 1, places=18).map(
+    lambda d: d.normalize()
+)
 small = st.sampled_from([Decimal(n) for n in ("0.1", "1", "2", "2.5", "3", "10")])
-prices = st.sampled_from([Decimal(n) for n in ("-3", "0", "0.7", "3", "99.5", "100", "12345.678901234567890123")])
+prices = st.sampled_from(
+    [Decimal(n) for n in ("-3", "0", "0.7", "3", "99.5", "100", "12345.678901234567890123")]
+)
 long_prices = st.decimals(min_value=-(10**20) + 1, max_value=10**20 - 1, places=18)
 times = st.integers(START, START + 5 * HOUR)
 currencies = st.sampled_from(["USDT", "BTC", "BNB"])
-fee_maps = st.dictionaries(currencies, st.sampled_from([Decimal(n) for n in ("-0.5", "0", "0.001", "1")]), max_size=2)
+fee_maps = st.dictionaries(
+    currencies, st.sampled_from([Decimal(n) for n in ("-0.5", "0", "0.001", "1")]), max_size=2
+)
 
 
 def maybe(draw: Any, value: Any, empty: Any) -> Any:
@@ -161,20 +168,32 @@ def _of_one_order(draw: Any, number: int, *, without_ids: bool) -> list[Command]
     if draw(st.booleans()):
         terms = {**facts.stated(), "client_order_id": facts.client_order_id}
         with_id = not facts.client_order_id or draw(st.booleans())
-        made.append(register(OrderReport(
-            status=OrderStatus.PENDING_NEW,
-            order_id=facts.order_ids[0] if with_id else "",
-            order_quantity=facts.ordered,
-            type="limit",
-            limit_price=Decimal(100),
-            expected_price=Decimal(99),
-            **terms,
-        )))
-    for old, new in zip(facts.order_ids, facts.order_ids[1:], strict=False):
+        made.append(
+            register(
+                OrderReport(
+                    status=OrderStatus.PENDING_NEW,
+                    order_id=facts.order_ids[0] if with_id else "",
+                    order_quantity=facts.ordered,
+                    type="limit",
+                    limit_price=Decimal(100),
+                    expected_price=Decimal(99),
+                    **terms,
+                )
+            )
+        )
+    for old, new in pairwise(facts.order_ids):
         linked = {**facts.stated(), "client_order_id": facts.client_order_id}
-        made.append(report(OrderReport(
-            status=OrderStatus.NEW, order_id=new, previous_order_id=old, time=START + draw(st.integers(0, 6)), **linked,
-        )))  # fmt: skip
+        made.append(
+            report(
+                OrderReport(
+                    status=OrderStatus.NEW,
+                    order_id=new,
+                    previous_order_id=old,
+                    time=START + draw(st.integers(0, 6)),
+                    **linked,
+                )
+            )
+        )
     return made
 
 
@@ -193,13 +212,17 @@ def stories(draw: Any, *, without_ids: bool = True) -> list[Command]:
 
 @st.composite
 def wild_stories(draw: Any) -> list[Command]:
-    """Commands with conflicts, reused ids and reports without a time besides: nothing is promised about arrival."""
+    """Commands with conflicts, reused ids and untimed reports: nothing is promised about their arrival."""
     made = draw(stories())
     for command in draw(st.lists(st.sampled_from(made), max_size=3)):
         first = command.arguments[-1]
         if command.name == "record_fill":
             made.append(record(replace(first, quantity=draw(small), price=draw(st.none() | prices))))
-            made.append(record(replace(first, order_id=draw(st.sampled_from(["", "9"])), side=draw(st.integers(1, 2)))))
+            made.append(
+                record(
+                    replace(first, order_id=draw(st.sampled_from(["", "9"])), side=draw(st.integers(1, 2)))
+                )
+            )
         elif command.name == "report_order":
             made.append(report(replace(first, time=None, symbol="", client_order_id="client1")))
         elif command.name == "correct_fill":
@@ -210,7 +233,7 @@ def wild_stories(draw: Any) -> list[Command]:
 def batches(draw: Any, commands: list[Command]) -> list[list[Command]]:
     """The commands cut into batches."""
     cuts = sorted(draw(st.sets(st.integers(1, len(commands)), max_size=4)) | {0, len(commands)})
-    return [commands[a:b] for a, b in zip(cuts, cuts[1:], strict=False) if commands[a:b]]
+    return [commands[a:b] for a, b in pairwise(cuts) if commands[a:b]]
 
 
 __all__ = ["BUY", "Facts", "any_fills", "batches", "stories", "wild_stories"]

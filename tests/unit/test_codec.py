@@ -4,6 +4,20 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.desks import (
+    START,
+    MemoryDesk,
+    a_fill,
+    a_report,
+    bust,
+    correct,
+    kinds,
+    record,
+    register,
+    report,
+)
+from tests.support.memory_book import MemoryBook
+from tests.support.streams import any_fills, long_prices, quantities, texts, wild_stories
 
 from fillhandler.v1 import events_pb2, fills_pb2
 from fillhandler_server import codec
@@ -12,9 +26,6 @@ from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.engine import Engine, fold
-from tests.support.desks import START, MemoryDesk, a_fill, a_report, bust, correct, kinds, record, register, report
-from tests.support.memory_book import MemoryBook
-from tests.support.streams import any_fills, long_prices, quantities, texts, wild_stories
 
 nanoseconds = st.integers(0, 2**62)
 
@@ -110,8 +121,14 @@ def refolded(messages: list[events_pb2.Event]) -> list[events_pb2.Event]:
 def test_every_kind_of_event_goes_round() -> None:
     desk = MemoryDesk()
     desk.run(
-        register(a_report(OrderStatus.PENDING_NEW, order_id="", client_order_id="c", order_quantity=3, limit_price=0)),
-        record(a_fill("A", 2, "-1.5", market="spot", fees={"USDT": "-0.1"}, metadata={"k": "v"}, trade_time=5)),
+        register(
+            a_report(
+                OrderStatus.PENDING_NEW, order_id="", client_order_id="c", order_quantity=3, limit_price=0
+            )
+        ),
+        record(
+            a_fill("A", 2, "-1.5", market="spot", fees={"USDT": "-0.1"}, metadata={"k": "v"}, trade_time=5)
+        ),
         report(a_report(OrderStatus.NEW, client_order_id="c", multiplier="0.1", reason="because")),
         record(a_fill("A", 2, "-1.5", liquidity=1)),
         record(a_fill("A", 7, None)),
@@ -167,7 +184,9 @@ def test_frames_are_found_in_a_batchs_bytes() -> None:
 
 @given(st.integers(0, 2**64 - 1))
 def test_varints_are_protobufs(value: int) -> None:
-    assert b"\xb8\x01" + codec.varint(value) == fills_pb2.Fill(sequence=value).SerializeToString() or value == 0
+    assert (
+        b"\xb8\x01" + codec.varint(value) == fills_pb2.Fill(sequence=value).SerializeToString() or value == 0
+    )
 
 
 def test_listed_times_are_those_of_fills() -> None:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def read(page: Path) -> str:
 
 def blocks(page: Path, *languages: str) -> list[str]:
     """The fenced blocks in these languages."""
-    return [found["text"] for found in FENCE.finditer(read(page)) if found["language"] in languages]
+    return [dedent(found["text"]) for found in FENCE.finditer(read(page)) if found["language"] in languages]
 
 
 def sections(text: str, level: int) -> dict[str, str]:

@@ -5,11 +5,6 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-
-from fillhandler_server.domain.fills import Fill
-from fillhandler_server.domain.orders import Order
-from fillhandler_server.domain.reports import OrderStatus
-from fillhandler_server.engine import currencies_of
 from tests.support.desks import (
     SELL,
     Command,
@@ -24,6 +19,11 @@ from tests.support.desks import (
     register,
     report,
 )
+
+from fillhandler_server.domain.fills import Fill
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reports import OrderStatus
+from fillhandler_server.engine import currencies_of
 
 pytestmark = pytest.mark.partial
 
@@ -98,7 +98,12 @@ def test_zero_and_negative_prices_are_legal_and_no_price_is_absent(
 
 
 def test_linear_contracts_multiply_the_notional_and_not_the_average(desk: MemoryDesk) -> None:
-    contract = {"contract_kind": LINEAR, "multiplier": "0.01", "quote_currency": "USDT", "base_currency": "BTC"}
+    contract = {
+        "contract_kind": LINEAR,
+        "multiplier": "0.01",
+        "quote_currency": "USDT",
+        "base_currency": "BTC",
+    }
     desk.run(record(a_fill("t1", 10, 100, **contract)), record(a_fill("t2", 30, 200, **contract)))
     order = the_order(desk)
     assert (order.average, order.cumulative_notional, order.notional_currency) == (175, 70, "USDT")
@@ -106,13 +111,21 @@ def test_linear_contracts_multiply_the_notional_and_not_the_average(desk: Memory
 
 
 def test_inverse_contracts_average_harmonically(desk: MemoryDesk) -> None:
-    contract = {"contract_kind": INVERSE, "multiplier": "100", "quote_currency": "USD", "base_currency": "BTC"}
+    contract = {
+        "contract_kind": INVERSE,
+        "multiplier": "100",
+        "quote_currency": "USD",
+        "base_currency": "BTC",
+    }
     desk.run(record(a_fill("t1", 3, 3, **contract)), record(a_fill("t2", 2, 7, **contract)))
     order = the_order(desk)
     # 2/7 is rounded once, to 40 places.
     assert order.inverse_notional == Decimal("1.2857142857142857142857142857142857142857")
     assert order.average == Decimal("3.888888888888888888888888889")  # 5 / (3/3 + 2/7)
-    assert (order.cumulative_notional, order.notional_currency) == (Decimal("128.57142857142857142857142857142857142857"), "BTC")
+    assert (order.cumulative_notional, order.notional_currency) == (
+        Decimal("128.57142857142857142857142857142857142857"),
+        "BTC",
+    )
     desk.run(bust(a_fill("t2")))
     assert (order.inverse_notional, order.average) == (1, 3)
 
@@ -152,7 +165,10 @@ def test_a_contract_that_is_learned_late(desk: MemoryDesk, teach: Command) -> No
 
 
 def test_a_multiplier_that_is_learned_after_the_kind(desk: MemoryDesk) -> None:
-    first, second = a_fill("t1", 1, 4, contract_kind=LINEAR), a_fill("t2", 1, 6, contract_kind=LINEAR, multiplier="10")
+    first, second = (
+        a_fill("t1", 1, 4, contract_kind=LINEAR),
+        a_fill("t2", 1, 6, contract_kind=LINEAR, multiplier="10"),
+    )
     desk.run(record(first), record(second))
     other = MemoryDesk()
     other.run(record(second), record(first))
@@ -186,7 +202,9 @@ def test_a_fee_of_zero_is_not_an_unknown_fee(desk: MemoryDesk) -> None:
 def test_a_base_currency_fee_never_touches_the_filled_quantity(desk: MemoryDesk) -> None:
     desk.run(register(a_report(OrderStatus.PENDING_NEW, order_quantity=2)))
     base = {"base_currency": "BTC", "quote_currency": "USDT"}
-    desk.run(record(a_fill("t1", 1, fees={"BTC": "0.001"}, **base)), record(a_fill("t2", 1, fees={"BNB": "1"})))
+    desk.run(
+        record(a_fill("t1", 1, fees={"BTC": "0.001"}, **base)), record(a_fill("t2", 1, fees={"BNB": "1"}))
+    )
     order = the_order(desk)
     assert (order.cumulative, order.leaves, order.net_quantity) == (2, 0, Decimal("1.999"))
 

@@ -5,11 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
-from fillhandler_server.domain.events import AnomalyKind
-from fillhandler_server.domain.fills import Fill, FillState
-from fillhandler_server.domain.orders import Order
-from fillhandler_server.domain.reports import OrderStatus
 from tests.support.desks import (
     BUY,
     SELL,
@@ -22,6 +17,11 @@ from tests.support.desks import (
     register,
     report,
 )
+
+from fillhandler_server.domain.events import AnomalyKind
+from fillhandler_server.domain.fills import Fill, FillState
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reports import OrderStatus
 
 pytestmark = pytest.mark.partial
 
@@ -99,7 +99,10 @@ def test_the_other_side_than_the_orders_is_booked_with_an_anomaly(desk: MemoryDe
     desk.run(register(a_report(OrderStatus.PENDING_NEW, order_quantity=5)), record(a_fill(side=SELL)))
     assert anomalies(desk) == [AnomalyKind.SIDE_MISMATCH]
     assert the_order(desk).cumulative == 1
-    assert outcomes(desk.run(record(a_fill(side=SELL)), record(a_fill(side=BUY)))) == ["DUPLICATE", "RECORDED"]
+    assert outcomes(desk.run(record(a_fill(side=SELL)), record(a_fill(side=BUY)))) == [
+        "DUPLICATE",
+        "RECORDED",
+    ]
 
 
 # ---------------------------------------------------------------------- the same fill again
@@ -149,8 +152,16 @@ ENRICHMENTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "contract": ({}, {"contract_kind": 3, "multiplier": "10"}, ["contract"]),
     "client id": ({}, {"client_order_id": "c"}, ["client_order_id"]),
     "market": ({}, {"market": "spot"}, ["market"]),
-    "currencies": ({}, {"base_currency": "BTC", "quote_currency": "USDT"}, ["base_currency", "quote_currency"]),
-    "several": ({}, {"fees": {"USDT": "1"}, "liquidity": 1, "market": "spot"}, ["market", "fees", "liquidity"]),
+    "currencies": (
+        {},
+        {"base_currency": "BTC", "quote_currency": "USDT"},
+        ["base_currency", "quote_currency"],
+    ),
+    "several": (
+        {},
+        {"fees": {"USDT": "1"}, "liquidity": 1, "market": "spot"},
+        ["market", "fees", "liquidity"],
+    ),
 }
 
 
@@ -169,8 +180,19 @@ def test_null_to_value_is_enriched_and_back_is_a_duplicate(
     assert {result.sequence for result in again} == {recorded.sequence}
 
     other_way_round = MemoryDesk()
-    assert outcomes(other_way_round.run(record(a_fill(**whole)), record(a_fill(**first)))) == ["RECORDED", "DUPLICATE"]
-    for name in ("cumulative", "fees", "average", "cumulative_notional", "market", "client_order_id", "fills_without_fee"):
+    assert outcomes(other_way_round.run(record(a_fill(**whole)), record(a_fill(**first)))) == [
+        "RECORDED",
+        "DUPLICATE",
+    ]
+    for name in (
+        "cumulative",
+        "fees",
+        "average",
+        "cumulative_notional",
+        "market",
+        "client_order_id",
+        "fills_without_fee",
+    ):
         assert getattr(the_order(desk), name) == getattr(the_order(other_way_round), name), name
 
 
@@ -185,7 +207,13 @@ def test_a_conflict_that_would_also_enrich_changes_nothing(desk: MemoryDesk) -> 
 
 
 def test_an_enrichment_by_steps(desk: MemoryDesk) -> None:
-    steps = [{}, {"liquidity": 2}, {"fees": {"USDT": "1"}}, {"liquidity": 2, "fees": {"USDT": "1"}}, {"liquidity": 1}]
+    steps = [
+        {},
+        {"liquidity": 2},
+        {"fees": {"USDT": "1"}},
+        {"liquidity": 2, "fees": {"USDT": "1"}},
+        {"liquidity": 1},
+    ]
     results = [desk.run(record(a_fill(**step)))[0] for step in steps]
     assert outcomes(results) == ["RECORDED", "ENRICHED", "ENRICHED", "DUPLICATE", "CONFLICT"]
     assert the_order(desk).fees == {"USDT": [1, 1]}
@@ -204,7 +232,9 @@ def test_fills_out_of_order_have_the_times_of_the_trades(desk: MemoryDesk) -> No
 
 def test_fills_before_their_order(desk: MemoryDesk) -> None:
     desk.run(record(a_fill("t1", 4)))
-    desk.run(register(a_report(OrderStatus.PENDING_NEW, order_quantity=10, client_order_id="c", limit_price=99)))
+    desk.run(
+        register(a_report(OrderStatus.PENDING_NEW, order_quantity=10, client_order_id="c", limit_price=99))
+    )
     order = the_order(desk)
     assert (order.registered, order.status, order.leaves) == (2, OrderStatus.PARTIALLY_FILLED, 6)
     desk.run(record(a_fill("t2", 6)))
@@ -266,11 +296,16 @@ def no_id(trade_id: str = "t1", quantity: int = 1, **more: Any) -> Fill:
 def test_without_an_order_id_it_is_the_only_standing_fill_with_that_trade(desk: MemoryDesk) -> None:
     first, again = desk.run(record(a_fill()), record(no_id()))
     assert (again.outcome.name, again.sequence) == ("DUPLICATE", first.sequence)
-    assert outcomes(desk.run(record(no_id(price=101)), record(no_id(liquidity=1)))) == ["CONFLICT", "ENRICHED"]
+    assert outcomes(desk.run(record(no_id(price=101)), record(no_id(liquidity=1)))) == [
+        "CONFLICT",
+        "ENRICHED",
+    ]
     assert the_order(desk).cumulative == 1
 
 
-@pytest.mark.parametrize("other", [{"side": SELL}, {"leg": "open"}, {"symbol": "ETHUSDT"}, {"account": "b"}, {"market": "linear"}])
+@pytest.mark.parametrize(
+    "other", [{"side": SELL}, {"leg": "open"}, {"symbol": "ETHUSDT"}, {"account": "b"}, {"market": "linear"}]
+)
 def test_without_an_order_id_the_rest_of_the_identity_counts(desk: MemoryDesk, other: dict[str, Any]) -> None:
     assert outcomes(desk.run(record(a_fill(market="spot")), record(no_id(**other)))) == ["RECORDED"] * 2
     assert len(desk.orders()) == 2
@@ -290,8 +325,11 @@ def test_without_an_order_id_it_waits_and_is_taken_over_counted_once(desk: Memor
     assert the_order(desk).cumulative == 2
 
 
-def test_a_trade_taken_over_by_an_order_that_is_known_already(desk: MemoryDesk) -> None:
-    # Twice, so that the way to order 7 is remembered before the trade comes without its order id.
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_trade_taken_over_by_an_order_that_is_known_already(desk: MemoryDesk, seen_before: bool) -> None:
+    if seen_before:
+        desk.run(record(no_id("t1")))
+    # Often, so that the way to order 7 is remembered before the trade comes without its order id.
     desk.run(record(a_fill("t1")), record(a_fill("t2")), record(a_fill("t3")))
     desk.run(record(no_id("t4", 5)))
     assert len(desk.orders()) == 2
@@ -317,7 +355,10 @@ def test_client_ids_tell_the_two_orders_of_one_match_apart(desk: MemoryDesk) -> 
 def test_two_copies_of_a_trade_meet_when_their_orders_turn_out_to_be_one(desk: MemoryDesk) -> None:
     desk.run(record(a_fill(order_id="7", price=100)), record(a_fill(order_id="8", price=100)))
     # Ambiguous, so booked apart; then the order's two ids show whose it was.
-    copies = [record(no_id(price=100, liquidity=1, client_order_id="c")), record(no_id("t2", 5, client_order_id="c"))]
+    copies = [
+        record(no_id(price=100, liquidity=1, client_order_id="c")),
+        record(no_id("t2", 5, client_order_id="c")),
+    ]
     desk.run(*copies)
     assert len(desk.orders()) == 3
     desk.run(report(a_report(OrderStatus.NEW, 5, client_order_id="c")))

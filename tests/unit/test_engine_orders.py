@@ -5,10 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from fillhandler_server.domain.events import AnomalyKind
-from fillhandler_server.domain.orders import Order
-from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from tests.support.desks import (
     SECOND,
     START,
@@ -25,11 +21,24 @@ from tests.support.desks import (
     report,
 )
 
+from fillhandler_server.domain.events import AnomalyKind
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reports import OrderReport, OrderStatus
+
 pytestmark = pytest.mark.partial
 
-PENDING_NEW, NEW, PARTIALLY_FILLED, FILLED, PENDING_CANCEL, PENDING_REPLACE, CANCELED, EXPIRED, REJECTED, UNKNOWN = (
-    OrderStatus(n) for n in range(1, 11)
-)
+(
+    PENDING_NEW,
+    NEW,
+    PARTIALLY_FILLED,
+    FILLED,
+    PENDING_CANCEL,
+    PENDING_REPLACE,
+    CANCELED,
+    EXPIRED,
+    REJECTED,
+    UNKNOWN,
+) = (OrderStatus(n) for n in range(1, 11))
 
 
 @pytest.fixture
@@ -48,7 +57,13 @@ def anomalies(desk: MemoryDesk) -> list[AnomalyKind]:
 
 
 def terms(**more: Any) -> OrderReport:
-    given = {"order_quantity": 10, "limit_price": 100, "type": "limit", "client_order_id": "c", "order_id": ""}
+    given = {
+        "order_quantity": 10,
+        "limit_price": 100,
+        "type": "limit",
+        "client_order_id": "c",
+        "order_id": "",
+    }
     return a_report(PENDING_NEW, **{**given, **more})
 
 
@@ -97,7 +112,9 @@ def test_a_limit_of_zero_is_a_price(desk: MemoryDesk) -> None:
 
 
 def test_what_the_venue_says_was_ordered_outranks_the_registration(desk: MemoryDesk) -> None:
-    desk.run(report(a_report(NEW, 5, order_quantity=8, limit_price=99, client_order_id="c")), register(terms()))
+    desk.run(
+        report(a_report(NEW, 5, order_quantity=8, limit_price=99, client_order_id="c")), register(terms())
+    )
     assert (the_order(desk).order_quantity, the_order(desk).limit_price) == (8, 99)
 
 
@@ -107,7 +124,11 @@ def test_what_the_venue_says_was_ordered_outranks_the_registration(desk: MemoryD
 def test_the_same_report_again_is_a_duplicate(desk: MemoryDesk) -> None:
     said = a_report(NEW, 5, order_quantity="10")
     first, again = desk.run(report(said), report(a_report(NEW, 5, order_quantity="10.0")))
-    assert (first.outcome.name, again.outcome.name, again.sequence) == ("RECORDED", "DUPLICATE", first.sequence)
+    assert (first.outcome.name, again.outcome.name, again.sequence) == (
+        "RECORDED",
+        "DUPLICATE",
+        first.sequence,
+    )
     desk.restart()
     assert outcomes(desk.run(report(said))) == ["DUPLICATE"]
     for other in (
@@ -118,7 +139,9 @@ def test_the_same_report_again_is_a_duplicate(desk: MemoryDesk) -> None:
         {"reason": "why"},
         {"contract_kind": 2},
     ):
-        assert outcomes(desk.run(report(a_report(**{"status": NEW, "time": 5, "order_quantity": "10", **other})))) == ["RECORDED"]
+        assert outcomes(
+            desk.run(report(a_report(**{"status": NEW, "time": 5, "order_quantity": "10", **other})))
+        ) == ["RECORDED"]
 
 
 def test_a_report_without_a_time_counts_by_arrival_and_says_so(desk: MemoryDesk) -> None:
@@ -207,7 +230,9 @@ def test_two_orders_that_turn_out_to_be_one_merge_into_the_older(desk: MemoryDes
     assert result.order.number == order.number == 1
     assert (order.cumulative, order.leaves, order.fill_count, order.status) == (4, 6, 1, PARTIALLY_FILLED)
     for _ in range(2):
-        assert outcomes(desk.run(record(a_fill("t1", 4)), report(ACK), register(terms()))) == ["DUPLICATE"] * 3
+        assert (
+            outcomes(desk.run(record(a_fill("t1", 4)), report(ACK), register(terms()))) == ["DUPLICATE"] * 3
+        )
         desk.restart()
     desk.run(bust(a_fill("t1")))
     assert the_order(desk).cumulative == 0

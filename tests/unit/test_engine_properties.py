@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.desks import Command, MemoryDesk, differences, look, outcomes
+from tests.support.streams import stories, wild_stories
 
 from fillhandler_server.domain.fills import FillState
 from fillhandler_server.domain.numbers import EXACT, ZERO, divide_inverse, divide_shown
-from tests.support.desks import Command, MemoryDesk, differences, look, outcomes
-from tests.support.streams import stories, wild_stories
 
 pytestmark = pytest.mark.partial
 
@@ -69,7 +69,10 @@ def check_sums(story: list[Command]) -> None:
         assert order.fill_count == len(standing)
         assert order.fills_without_fee == sum(not fill.fees for fill in standing)
         times = [fill.trade_time for fill in standing if fill.trade_time is not None]
-        assert (order.first_fill_time, order.last_fill_time) == (min(times, default=None), max(times, default=None))
+        assert (order.first_fill_time, order.last_fill_time) == (
+            min(times, default=None),
+            max(times, default=None),
+        )
         if inverse_notional:
             assert order.average == divide_shown(inverse_quantity, inverse_notional)
         taken = len([1 for _, state in fills if state != FillState.STANDING])
@@ -108,6 +111,22 @@ def test_batches_do_not_matter(data: st.DataObject) -> None:
             many.restart()
     assert differences(look(one), look(many)) == []
     assert [m.WhichOneof("event") for m in one.events()] == [m.WhichOneof("event") for m in many.events()]
+
+
+@quick
+@given(wild_stories())
+def test_a_preview_says_what_recording_says_and_decides_nothing(story: list[Command]) -> None:
+    desk = MemoryDesk()
+    for command in story:
+        if command.name != "record_fill":
+            desk.run(command)
+            continue
+        before = look(desk, exact=True)
+        outcome, sequence = desk.engine.preview_fill(*command.arguments)
+        assert (look(desk, exact=True), desk.engine.head) == (before, len(desk.events()))
+        (result,) = desk.run(command)
+        assert result.outcome == outcome
+        assert sequence in (0, result.sequence)
 
 
 @pytest.mark.long

@@ -5,11 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
-from fillhandler_server.domain.errors import InvalidFieldError
-from fillhandler_server.domain.fills import Fill, FillState
-from fillhandler_server.domain.orders import Order
-from fillhandler_server.domain.reports import OrderStatus
 from tests.support.desks import (
     Command,
     MemoryDesk,
@@ -24,6 +19,11 @@ from tests.support.desks import (
     register,
     report,
 )
+
+from fillhandler_server.domain.errors import InvalidFieldError
+from fillhandler_server.domain.fills import Fill, FillState
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reports import OrderStatus
 
 pytestmark = pytest.mark.partial
 
@@ -172,7 +172,12 @@ def test_a_correction_replaces_the_fill(desk: MemoryDesk) -> None:
     assert (order.first_fill_time, order.last_fill_time) == (4, 4)
     assert states(desk) == {"A": "CORRECTED", "B": "STANDING"}
     event = desk.events()[-1].fill_corrected
-    assert (event.applied, event.fill_sequence, event.replaced.trade_id, event.standing) == (True, 2, "A", True)
+    assert (event.applied, event.fill_sequence, event.replaced.trade_id, event.standing) == (
+        True,
+        2,
+        "A",
+        True,
+    )
 
 
 @pytest.mark.parametrize("named_link", ["A", "B"])
@@ -181,7 +186,9 @@ def test_a_chain_is_corrected_by_any_of_its_links(desk: MemoryDesk, named_link: 
     desk.run(correct(named(named_link), a_fill("C", 1)))
     assert the_order(desk).cumulative == 1
     assert states(desk) == {"A": "CORRECTED", "B": "CORRECTED", "C": "STANDING"}
-    assert outcomes(desk.run(*(record(a_fill(*f)) for f in (("A", 3), ("B", 2), ("C", 1))))) == ["DUPLICATE"] * 3
+    assert (
+        outcomes(desk.run(*(record(a_fill(*f)) for f in (("A", 3), ("B", 2), ("C", 1))))) == ["DUPLICATE"] * 3
+    )
     assert the_order(desk).cumulative == 1
 
 
@@ -194,7 +201,13 @@ def test_a_chain_is_busted_by_any_of_its_links_once(desk: MemoryDesk, named_link
     # A tombstone stays: what corrects it later does not stand.
     desk.run(correct(named("C"), a_fill("D", 9)))
     assert the_order(desk).cumulative == 5
-    assert states(desk) == {"A": "CORRECTED", "B": "CORRECTED", "C": "CORRECTED", "D": "BUSTED", "Z": "STANDING"}
+    assert states(desk) == {
+        "A": "CORRECTED",
+        "B": "CORRECTED",
+        "C": "CORRECTED",
+        "D": "BUSTED",
+        "Z": "STANDING",
+    }
     assert not desk.events()[-1].fill_corrected.standing
 
 
@@ -237,7 +250,11 @@ def test_a_correction_is_the_same_only_with_the_same_content(desk: MemoryDesk) -
         correct(named("A"), a_fill("B", 2, fees={"USDT": "1"})),
     )
     assert (same.outcome.name, same.sequence) == ("DUPLICATE", first.sequence)
-    assert (other.outcome.name, again.outcome.name, again.sequence) == ("CONFLICT", "CONFLICT", other.sequence)
+    assert (other.outcome.name, again.outcome.name, again.sequence) == (
+        "CONFLICT",
+        "CONFLICT",
+        other.sequence,
+    )
     assert fee.outcome.name == "ENRICHED"
     assert (the_order(desk).cumulative, the_order(desk).fees) == (2, {"USDT": [1, 1]})
     assert kinds(desk.events())[2:] == ["fill_conflicted", "fill_enriched"]
@@ -248,7 +265,11 @@ def test_a_correction_that_waits_is_the_same_only_with_the_same_content(desk: Me
     desk.restart()
     same, other, again = desk.run(*(correct(named("A"), a_fill("B", n)) for n in (2, 1, 1)))
     assert (same.outcome.name, same.sequence, same.applied) == ("DUPLICATE", first.sequence, False)
-    assert (other.outcome.name, again.outcome.name, again.sequence) == ("CONFLICT", "CONFLICT", other.sequence)
+    assert (other.outcome.name, again.outcome.name, again.sequence) == (
+        "CONFLICT",
+        "CONFLICT",
+        other.sequence,
+    )
     desk.run(record(a_fill("A", 3)))
     assert the_order(desk).cumulative == 2
 
@@ -311,7 +332,9 @@ def test_the_corrections_client_id_joins_what_was_registered(desk: MemoryDesk) -
 
 
 def test_states_of_fills(desk: MemoryDesk) -> None:
-    desk.run(record(a_fill("A", 3)), record(a_fill("B", 2)), bust(named("B")), correct(named("A"), a_fill("B", 2)))
+    desk.run(
+        record(a_fill("A", 3)), record(a_fill("B", 2)), bust(named("B")), correct(named("A"), a_fill("B", 2))
+    )
     # B was busted before it was known to correct A: nothing of the chain stands.
     assert the_order(desk).cumulative == 0
     assert states(desk) == {"A": FillState.CORRECTED.name, "B": FillState.BUSTED.name}

@@ -49,10 +49,12 @@ SERVER = {
     "codec": Row(("domain",), CONTRACT),
     "journal.__init__": Row(("domain",)),
     "journal": Row(("domain", "codec"), STORAGE + LOG),
-    # Opens the encrypted database, so it is where a key meets a store.
-    "journal.datadir": Row(("domain", "encryption", "journal"), LOG),
-    "projections.__init__": Row(("domain",)),
-    "projections": Row(("domain", "codec"), STORAGE + LOG),
+    # They open the encrypted database, so they are where a key meets a store.
+    "journal.datadir": Row(("domain", "durable", "encryption", "journal"), LOG),
+    "journal.store": Row(("domain", "encryption", "journal"), LOG),
+    "projections.__init__": Row(("domain", "journal.__init__")),
+    # Their rows lie in the journal's database, and contents are read from the journal itself.
+    "projections": Row(("domain", "codec", "journal"), STORAGE + LOG),
     # A merge goes through the engine, on the writer's thread; a replacement is folded as a start does it.
     "transfer": Row(
         ("domain", "engine", "codec", "encryption", "durable", "journal", "projections", "writer"),
@@ -60,7 +62,9 @@ SERVER = {
     ),
     # Offline it opens a data directory by itself.
     "audit": Row(("domain", "codec", "encryption", "journal", "projections"), STORAGE + CONTRACT + LOG),
-    "encryption": Row(("domain",), (*CRYPTOGRAPHY, "keyring", *LOG)),
+    # Small files; the standard library only.
+    "durable": Row(()),
+    "encryption": Row(("domain", "durable"), (*CRYPTOGRAPHY, "keyring", *LOG)),
     "writer": Row(CORE, LOG),
     "feed": Row(CORE, LOG),
     "alerts": Row(CORE, LOG),
@@ -87,8 +91,12 @@ SERVER = {
     "app": Row((ALL,), (ALL,)),
     # One more client, beside a server process of its own.
     "demo": Row((), ("fillhandler", "google.protobuf", "rich")),
-    "commands": Row(("app", "config", "demo", "domain"), ("fillhandler", "rich", "typer", *LOG)),
-    "__main__": Row(("app", "commands", "config", "domain"), LOG),
+    "logs": Row((), LOG),
+    "commands": Row(
+        ("app", "audit", "config", "demo", "domain", "encryption", "logs"),
+        ("fillhandler", "rich", "typer", *LOG),
+    ),
+    "__main__": Row(("app", "commands", "config", "domain"), ("typer", *LOG)),
     # The names of the original design, for use inside a user's own process.
     "handler": Row(
         (
@@ -96,7 +104,7 @@ SERVER = {
             "domain",
             "engine",
             "execution",
-            "projections.reading",
+            "projections.__init__",
             # Fields are checked by the same code that checks a request's.
             "rpc.convert",
             "venues",

@@ -23,7 +23,7 @@ from fillhandler_server.demo.generator import Delivery, describe
 from fillhandler_server.demo.model import Remark, Seen
 
 WIDE_COLUMNS: Final = 130
-LOW_LINES: Final = 20
+LOW_LINES: Final = 22
 REFRESH_SECONDS: Final = 0.12
 _STATISTICS_LINE_SECONDS: Final = 3.0
 _STATUS_STYLES: Final = {
@@ -243,7 +243,8 @@ def _orders(seen: Seen, rows: int, width: int) -> RenderableType:
     has_all = width >= 56
     if has_all:
         table.add_column("side", no_wrap=True)
-    table.add_column("filled / ordered", justify="right", no_wrap=True)
+    has_ordered = width >= 48
+    table.add_column("filled / ordered" if has_ordered else "filled", justify="right", no_wrap=True)
     if has_all:
         table.add_column("%", justify="right", no_wrap=True)
     if has_figures:
@@ -257,7 +258,8 @@ def _orders(seen: Seen, rows: int, width: int) -> RenderableType:
             cells.append(words.short(order.order_id))
         if has_all:
             cells.append(words.side_word(order.side))
-        cells.append(f"{order.cumulative_quantity or 0} / {order.order_quantity or '?'}")
+        filled = order.cumulative_quantity or "0"
+        cells.append(f"{filled} / {order.order_quantity or '?'}" if has_ordered else filled)
         if has_all:
             percent = float(order.fill_percentage or 0)
             cells.append(f"{percent:.0f}" if order.HasField("fill_percentage") else "")

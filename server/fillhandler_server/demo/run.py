@@ -39,7 +39,7 @@ async def demo(*, seconds: float | None, speed: float, seed: int, as_json: bool)
     """Runs until `seconds` have passed or a signal comes; the exit code.
 
     Args:
-        seconds: how long; None is until Ctrl-C.
+        seconds: how long, from when the server is ready; None is until Ctrl-C.
         speed: 1 is comfortable to watch.
         seed: the same seed gives the same orders, trades and mishaps.
         as_json: print the events as JSON lines and nothing else.
@@ -87,7 +87,6 @@ async def _run(
     speed: float,
     seed: int,
 ) -> None:
-    ends_at = None if seconds is None else time.monotonic() + seconds
     async with _server(folder, stopping) as address:
         if not address:
             return
@@ -101,8 +100,7 @@ async def _run(
             ]
             ending = asyncio.create_task(stopping.wait())
             try:
-                left = None if ends_at is None else max(0.0, ends_at - time.monotonic())
-                await asyncio.wait({*tasks, ending}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({*tasks, ending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 failed = [task for task in tasks if task.done()]
                 if not failed:
                     tasks[0].cancel()

@@ -47,7 +47,9 @@ EXACT: Final = Context(
 )
 """Sums and products are exact in it, or raise."""
 
-SHOWN: Final = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[InvalidOperation])
+SHOWN: Final = Context(
+    prec=28, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[InvalidOperation]
+)
 """For figures that are shown and cannot be exact (averages): 28 significant digits, half even."""
 
 

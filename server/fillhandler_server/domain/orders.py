@@ -167,7 +167,7 @@ class Order:
         self.inverse_notional = ZERO
         """Σ q/p over priced inverse fills, each term to 40 places."""
         self.unpriced_quantity = ZERO
-        self.fees: dict[str, list[Decimal | int]] = {}
+        self.fees: dict[str, list[Any]] = {}
         """Currency → [sum, how many fills state it], so that a bust leaves no false zero behind."""
         self.fill_count = 0
         self.fills_without_fee = 0
@@ -225,9 +225,7 @@ class Order:
         """A key of `fills`, spelt out."""
         return FillKey(key, "", self.side) if isinstance(key, str) else key
 
-    def learn(
-        self, *, market: str, symbol: str, order_id: str, client_order_id: str, side: int
-    ) -> bool:
+    def learn(self, *, market: str, symbol: str, order_id: str, client_order_id: str, side: int) -> bool:
         """Fills in what was not known of its identity. Returns whether anything changed."""
         changed = False
         if market and not self.market:
@@ -420,7 +418,9 @@ class Order:
         # The latest word stands; of two words of one time the larger, which does not depend on arrival.
         if quantity is not None and (time, quantity) > (self.quantity_time, self.order_quantity or ZERO):
             self.order_quantity, self.quantity_time = quantity, time
-        if price is not None and (self.limit_price is None or (time, price) > (self.limit_time, self.limit_price)):
+        if price is not None and (
+            self.limit_price is None or (time, price) > (self.limit_time, self.limit_price)
+        ):
             self.limit_price, self.limit_time = price, time
         if report.type and (time, report.type) > (self.type_time, self.type):
             self.type, self.type_time = report.type, time
@@ -605,3 +605,13 @@ def _least(ours: int | None, theirs: int | None) -> int | None:
     if ours is None or theirs is None:
         return theirs if ours is None else ours
     return min(ours, theirs)
+
+
+def stands(order: Order, key: FillKey) -> bool:
+    """Whether the fill of this key counts: neither busted nor replaced."""
+    reversals = order.reversals
+    if reversals is None:
+        return order.short_key(key) in order.fills
+    if order.short_key(key) not in order.fills or key in reversals.next:
+        return False
+    return reversals.root(key) not in reversals.busted

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum
 
 from fillhandler_server.domain.fills import MAIN_ACCOUNT, ContractKind, Fill, Side
+from fillhandler_server.domain.numbers import canonical
 
 
 class OrderStatus(IntEnum):
@@ -87,3 +89,34 @@ class ParsedPayload:
     fills: list[Fill] = field(default_factory=list)
     reports: list[OrderReport] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+
+
+def report_digest(report: OrderReport) -> str:
+    """Tells a report that was taken before: a hash of all it says."""
+
+    def text(value: Decimal | None) -> str | None:
+        return None if value is None else canonical(value)
+
+    parts = (
+        report.market,
+        report.symbol,
+        report.order_id,
+        report.previous_order_id,
+        report.client_order_id,
+        int(report.side),
+        report.type,
+        int(report.status),
+        report.time,
+        report.create_time,
+        text(report.cumulative_quantity),
+        text(report.average_price),
+        text(report.order_quantity),
+        text(report.limit_price),
+        text(report.expected_price),
+        int(report.contract_kind),
+        text(report.multiplier),
+        report.base_currency,
+        report.quote_currency,
+        report.reason,
+    )
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()

@@ -19,7 +19,9 @@ from fillhandler_server.domain.errors import (
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.journal.store import Store
-from fillhandler_server.projections.reading import OrderQuery, list_orders
+from fillhandler_server.projections import OrderQuery
+from fillhandler_server.projections.reading import list_orders
+from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import ImportMode, Imports
 from fillhandler_server.transfer.reading import document_lines, to_document
@@ -53,7 +55,7 @@ class Embedded:
             error.add_note("In a program of your own, --data-dir and --key-file are config keys.")
             raise
         try:
-            self.writer = Writer(self.store, clock)
+            self.writer = Writer(self.store, WorkingSet.over, clock)
             self._imports = Imports(self.store, self.writer)
             self.writer.start()
         except BaseException:

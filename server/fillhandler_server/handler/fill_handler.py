@@ -20,7 +20,7 @@ from fillhandler_server.handler.embedded import Embedded, default_folder
 from fillhandler_server.handler.inputs import Payload
 from fillhandler_server.handler.settings import read_config
 from fillhandler_server.handler.states import FillEvent, OrderState, PayloadResult, order_state
-from fillhandler_server.projections.reading import OrderQuery
+from fillhandler_server.projections import OrderQuery
 from fillhandler_server.writer import Session
 
 T = TypeVar("T")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 PARTITION: Final = 0
 EPOCH: Final = 1
@@ -110,3 +111,63 @@ class JournalReader(Protocol):
 
     def scan(self, after_sequence: int = 0) -> Iterator[Batch]:
         """Every batch that holds events after a sequence, in order."""
+
+
+class Journal(JournalReader, Protocol):
+    """What the writer needs of a journal."""
+
+    instance_id: str
+
+    def append(self, batch: Batch, trade_times: tuple[int, int] | None) -> None:
+        """Adds a batch, inside the caller's transaction; `trade_times` are the earliest and latest in it."""
+
+    def holding(self, sequence: int) -> Batch:
+        """The batch that holds a sequence.
+
+        Raises:
+            LookupError: no batch does.
+        """
+
+
+class EventStore(Protocol):
+    """A journal with the place its projections are kept in, so that one transaction holds both."""
+
+    errors: tuple[type[Exception], ...]
+    """What it raises when it fails."""
+    db: Any
+    """What the projections are written to; theirs to know."""
+
+    @property
+    def journal(self) -> Journal:
+        """The journal."""
+
+    @property
+    def instance_id(self) -> str:
+        """The journal's instance."""
+
+    @property
+    def projected_sequence(self) -> int:
+        """The sequence up to which the rows of the projections reach."""
+
+    @property
+    def schema_version(self) -> int:
+        """The version of its schema."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+
+    def atomic(self) -> AbstractContextManager[Any]:
+        """A transaction: committed and synced at its end, rolled back by an exception."""
+
+    def rollback(self) -> None:
+        """Gives up the transaction that is open, if one is."""
+
+    def anchor(self, head: Head) -> None:
+        """Moves the anchor to a committed head."""
+
+    def reopen(self) -> None:
+        """Opens it anew after an error, whose outcome is read from it."""
+
+    def switch(self, path: Any, instance_id: str, head: Head) -> None:
+        """Makes a finished store that was built beside it this one."""

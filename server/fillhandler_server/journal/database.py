@@ -45,9 +45,7 @@ def connect(path: Path, key: str, *, read_only: bool = False, immutable: bool = 
     """
     read_only = read_only or immutable
     uri = f"file:{_uri_path(path)}?mode={'ro' if read_only else 'rwc'}{'&immutable=1' if immutable else ''}"
-    connection: Any = sqlcipher3.dbapi2.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False
-    )
+    connection: Any = sqlcipher3.dbapi2.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     # First of all statements, or SQLCipher prints to stderr.
     connection.execute("PRAGMA cipher_log_level = none")
     connection.execute(f"PRAGMA key = \"x'{key}'\"")

@@ -167,6 +167,9 @@ class DataDirectory:
             return self._make(keys)
         if not (self.path / anchor.database).is_file():
             raise self._refused(f"its database {anchor.database} is missing")
+        if not (self.path / anchor.database).stat().st_size:
+            # Not even to be opened: SQLite would delete the log beside an empty file, and commits with it.
+            raise self._refused(f"its database {anchor.database} is empty")
         if not store_id:
             raise self._refused("its store-id file is missing, so its key cannot be found")
         key = keys.find(store_id.strip())
@@ -233,7 +236,10 @@ class DataDirectory:
             )
         walk = Head(0, genesis_hash(anchor.instance_id))
         if anchor.sequence:
-            batch = journal.holding(anchor.sequence)
+            try:
+                batch = journal.holding(anchor.sequence)
+            except LookupError:
+                return f"its journal has no batch that holds its anchor's sequence {anchor.sequence}"
             if batch.last_sequence != anchor.sequence or batch.hash.hex() != anchor.hash:
                 return f"its journal is another one than its anchor's at sequence {anchor.sequence}"
             before = Head(batch.first_sequence - 1, batch.previous_hash)

@@ -6,32 +6,40 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from fillhandler_server.journal.database import Database
 from fillhandler_server.journal.store import Store
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Readers:
-    """Runs functions over read-only connections, off the event loop and off the writer's thread."""
+class ReaderThreads(Generic[R]):
+    """Runs functions over readers, off the event loop and off the writer's thread."""
 
-    def __init__(self, store: Store, threads: int = 3) -> None:
+    def __init__(self, store: Store, make_reader: Callable[[Database], R], threads: int = 3) -> None:
+        """
+        Args:
+            store: the open store.
+            make_reader: makes of a read-only connection what the functions get.
+            threads: how many there are, each with a connection of its own.
+        """
         self._store = store
+        self._make_reader = make_reader
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fillhandler-reader")
         self._local = threading.local()
         self._generation = 0
         self._open: list[Database] = []
         self._lock = threading.Lock()
 
-    async def run(self, work: Callable[[Database], T]) -> T:
-        """Runs `work` with a connection that sees everything committed (and flushed) before the call."""
+    async def run(self, work: Callable[[R], T]) -> T:
+        """Runs `work` with a reader that sees everything committed (and flushed) before the call."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self.call, work)
 
-    def call(self, work: Callable[[Database], T]) -> T:
+    def call(self, work: Callable[[R], T]) -> T:
         """As `run`, on the calling thread."""
-        return work(self._connection())
+        return work(self._make_reader(self._connection()))
 
     def _connection(self) -> Database:
         if getattr(self._local, "generation", -1) != self._generation:

@@ -134,5 +134,3 @@ def _batch(row: tuple[Any, ...]) -> Batch:
         partition=row[6],
         epoch=row[7],
     )
-
-

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.journal import Head
-from fillhandler_server.journal.database import Database, connect, meta, migrations
+from fillhandler_server.journal.database import (
+    SCHEMA_VERSION,
+    Database,
+    DatabaseError,
+    connect,
+    meta,
+    migrations,
+)
 from fillhandler_server.journal.datadir import Anchor, DataDirectory
 from fillhandler_server.journal.sqlite import SqliteJournal
 
 
 class Store:
     """The embedded store. `db` and `journal` belong to the writer's thread; others take a `reader`."""
+
+    errors: tuple[type[Exception], ...] = (DatabaseError,)
+    """What it raises when it fails."""
 
     def __init__(self, data_dir: Path, keys: KeySource) -> None:
         """Opens the store in a data directory, or makes it.
@@ -36,6 +48,21 @@ class Store:
         self.instance_id = self.journal.instance_id
 
     @property
+    def schema_version(self) -> int:
+        """The version of its schema."""
+        return SCHEMA_VERSION
+
+    def atomic(self) -> AbstractContextManager[Any]:
+        """A transaction: committed and synced at its end, rolled back by an exception."""
+        transaction: AbstractContextManager[Any] = self.db.atomic()
+        return transaction
+
+    def rollback(self) -> None:
+        """Gives up the transaction that is open, if one is."""
+        if self.db.conn.in_transaction:
+            self.db.conn.rollback()
+
+    @property
     def projected_sequence(self) -> int:
         """The sequence up to which the rows of the projections reach."""
         return int(meta(self.db, "projected_sequence") or 0)
@@ -46,9 +73,7 @@ class Store:
 
     def anchor(self, head: Head) -> None:
         """Moves the anchor to a committed head."""
-        self.directory.write_anchor(
-            Anchor(self.path.name, self.instance_id, head.sequence, head.hash.hex())
-        )
+        self.directory.write_anchor(Anchor(self.path.name, self.instance_id, head.sequence, head.hash.hex()))
 
     def reopen(self) -> None:
         """Opens the database anew after an error, whose outcome is read from the file."""
@@ -94,5 +119,3 @@ class Store:
         """Closes the database and gives the data directory back."""
         self.db.close()
         self.directory.close()
-
-

@@ -1,1 +1,165 @@
-"""Read models folded from the journal: orders, fills, statistics. They can be dropped and rebuilt."""
+"""Read models folded from the journal: orders, fills, statistics. They can be dropped and rebuilt.
+
+This module is their port: what the writer and the RPCs know of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from fillhandler_server.domain.events import Book, Event, OrdersCleared
+from fillhandler_server.domain.fills import Fill
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.sums import Scope, Sums
+from fillhandler_server.journal import Batch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some entries, and the token of the next page; empty on the last."""
+
+    entries: list[T]
+    next_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuery:
+    """Which orders to list; empty and None mean all."""
+
+    final: bool | None = None
+    venue: str = ""
+    account: str = ""
+    symbol: str = ""
+    start_time: int | None = None
+    end_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FillQuery:
+    """Which fills to list; empty and None mean all."""
+
+    venue: str = ""
+    account: str = ""
+    symbol: str = ""
+    order_id: str = ""
+    start_time: int | None = None
+    end_time: int | None = None
+    include_reversed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFill:
+    """A fill as it stands, its state, the sequence it was recorded at, and its order."""
+
+    fill: Fill
+    state: int
+    sequence: int
+    order: Order | None
+
+
+class RunningSums(Protocol):
+    """Statistics as running sums."""
+
+    duplicates: int
+    """Copies that changed nothing, since the start."""
+
+    def sums(self, scope: Scope, sequence: int) -> Sums:
+        """The totals of a scope without a time range, true after `WorkingBook.count_dirty` at `sequence`."""
+
+
+class WorkingBook(Book, Protocol):
+    """The engine's book with what the writer needs of it. Owned by the writer's thread."""
+
+    now: int
+    """Commit time of the batch that is being decided."""
+    renumbered: dict[int, int] | None
+    """Where it is a dict: takes each order number that a merge did away with → the one it became."""
+    pending_events: int
+    """Events folded and not yet flushed."""
+
+    @property
+    def statistics(self) -> RunningSums:
+        """The running sums."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is to be flushed."""
+
+    def on_event(self, event: Event, now: int) -> None:
+        """Takes every event after its fold."""
+
+    def on_fill(self, order: Order, fill: Fill, now: int) -> None:
+        """Takes a fill that was just recorded, instead of its event."""
+
+    def committed(self) -> None:
+        """What was folded so far is in the journal now."""
+
+    def flush(self, sequence: int) -> None:
+        """Writes the rows of all that was folded up to `sequence`, inside the caller's transaction."""
+
+    def flushed(self) -> None:
+        """The flush is committed: what it wrote need not be kept."""
+
+    def count_dirty(self) -> None:
+        """Brings the statistics up to date."""
+
+    def prefetch(
+        self,
+        order_ids: Iterable[tuple[str, str, str]],
+        client_order_ids: Iterable[tuple[str, str, str]] = (),
+    ) -> None:
+        """Looks up many (venue, account, id) at once, before a batch that names them."""
+
+    def everywhere(self, *, order_id: str = "", client_order_id: str = "") -> list[Order]:
+        """Every order of this id, at whatever venue and account, oldest first."""
+
+    def knows(self, number: int) -> bool:
+        """Whether an order at hand has this number; one that was merged into another has not."""
+
+    def change(self, sequence: int) -> tuple[int, int]:
+        """Where a fill's content stands now, and its state."""
+
+    def clearable(self, event: OrdersCleared) -> int:
+        """How many orders an `orders_cleared` event would hide, once all rows are flushed."""
+
+
+class Reader(Protocol):
+    """Reads beside the writer: what was committed and flushed before the call."""
+
+    def list_orders(self, query: OrderQuery, size: int, token: str) -> Page[Order]:
+        """A page of orders by number.
+
+        Raises:
+            PageTokenInvalidError: the token is not of a page of this query.
+        """
+
+    def list_fills(self, query: FillQuery, size: int, token: str) -> Page[ListedFill]:
+        """A page of fills in the order they were recorded; it may be short and still have a next one.
+
+        Raises:
+            PageTokenInvalidError: the token is not of a page of this query.
+        """
+
+    def batches(self, after_sequence: int, limit: int) -> list[Batch]:
+        """At most `limit` batches that hold events after a sequence, in order."""
+
+    def sequence_before(self, time: int) -> int:
+        """The last sequence committed before a time; 0 if none."""
+
+    def sums_of(self, scope: Scope, stopped: Callable[[], bool]) -> AbstractContextManager[Sums]:
+        """All sums of a scope, as of one moment; `stopped` is asked now and then and ends the reading."""
+
+
+class Readers(Protocol):
+    """Runs functions over a `Reader`, off the event loop and off the writer's thread."""
+
+    async def run(self, work: Callable[[Reader], T]) -> T:
+        """Runs `work` with a reader that sees everything committed (and flushed) before the call."""
+
+    def reset(self) -> None:
+        """The store is another one now: readers are made anew at their next use."""

@@ -5,20 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from fillhandler_server.domain.errors import PageTokenInvalidError
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """Some entries, and the token of the next page; empty on the last."""
-
-    entries: list[T]
-    next_token: str
 
 
 def write_token(position: int, query: object) -> str:

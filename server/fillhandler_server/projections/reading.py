@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Final
 
 from fillhandler_server.codec import FILL_BODIES, decode_batch, fill_of
 from fillhandler_server.domain.fills import Fill, FillState, time_of
 from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.sums import Scope, Sums
+from fillhandler_server.journal import Batch
 from fillhandler_server.journal.database import Database
 from fillhandler_server.journal.sqlite import SqliteJournal
-from fillhandler_server.projections.paging import Page, read_token, write_token
+from fillhandler_server.projections import FillQuery, ListedFill, OrderQuery, Page
+from fillhandler_server.projections.paging import read_token, write_token
+from fillhandler_server.projections.ranges import sums_of
 from fillhandler_server.projections.rows import COLUMNS, order_from_row
 
 # A page ends after this many events even if few of them fit, so that no call reads the whole journal.
 _SCAN_EVENTS_MAX: Final = 50_000
 _SCAN_BATCHES: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class OrderQuery:
-    """Which orders to list; empty and None mean all."""
-
-    final: bool | None = None
-    venue: str = ""
-    account: str = ""
-    symbol: str = ""
-    start_time: int | None = None
-    end_time: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FillQuery:
-    """Which fills to list; empty and None mean all."""
-
-    venue: str = ""
-    account: str = ""
-    symbol: str = ""
-    order_id: str = ""
-    start_time: int | None = None
-    end_time: int | None = None
-    include_reversed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ListedFill:
-    """A fill as it stands, its state, the sequence it was recorded at, and its order."""
-
-    fill: Fill
-    state: int
-    sequence: int
-    order: Order | None
 
 
 def list_orders(db: Database, query: OrderQuery, size: int, token: str) -> Page[Order]:
@@ -231,3 +202,32 @@ class Contents:
         return row is not None
 
 
+class StoreReader:
+    """Implements `projections.Reader` over one read-only connection."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def list_orders(self, query: OrderQuery, size: int, token: str) -> Page[Order]:
+        """See `list_orders`."""
+        return list_orders(self._db, query, size, token)
+
+    def list_fills(self, query: FillQuery, size: int, token: str) -> Page[ListedFill]:
+        """See `list_fills`."""
+        return list_fills(self._db, query, size, token)
+
+    def batches(self, after_sequence: int, limit: int) -> list[Batch]:
+        """At most `limit` batches that hold events after a sequence, in order."""
+        return SqliteJournal(self._db).read(after_sequence, limit)
+
+    def sequence_before(self, time: int) -> int:
+        """The last sequence committed before a time; 0 if none."""
+        return SqliteJournal(self._db).sequence_before(time)
+
+    def sums_of(self, scope: Scope, stopped: Callable[[], bool]) -> AbstractContextManager[Sums]:
+        """See `ranges.sums_of`."""
+        return sums_of(self._db, scope, stopped)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._db.close()

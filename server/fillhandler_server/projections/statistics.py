@@ -13,7 +13,7 @@ from typing import Final
 
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.fills import Fill, time_of
-from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.orders import Order, stands
 from fillhandler_server.domain.sums import (
     ALL_HOURS,
     HOUR,
@@ -27,7 +27,6 @@ from fillhandler_server.domain.sums import (
     Symbol,
     kind_of,
 )
-from fillhandler_server.engine import stands
 from fillhandler_server.journal.database import Database
 
 _SELECT_FILL_SUM: Final = (

@@ -16,8 +16,8 @@ from fillhandler_server.codec import decode_batch, fill_of
 from fillhandler_server.domain.events import Event, FillRecorded, OrderReported, OrdersCleared, StateImported
 from fillhandler_server.domain.fills import Fill, FillKey, FillState
 from fillhandler_server.domain.orders import Order
-from fillhandler_server.engine import report_digest
-from fillhandler_server.journal import Batch
+from fillhandler_server.domain.reports import report_digest
+from fillhandler_server.journal import Batch, EventStore
 from fillhandler_server.journal.database import Database
 from fillhandler_server.projections.rows import COLUMNS, order_from_row, order_to_row
 from fillhandler_server.projections.statistics import Statistics
@@ -76,6 +76,11 @@ class WorkingSet:
         self.pending_events = 0
         self.renumbered: dict[int, int] | None = None
         """Where orders went that were merged, for who wants to know; None while nobody does."""
+
+    @classmethod
+    def over(cls, store: EventStore) -> WorkingSet:
+        """The book over a store's projections and journal."""
+        return cls(store.db, store.journal.holding)
 
     # ------------------------------------------------------------------ what the engine asks
 
@@ -443,9 +448,7 @@ class WorkingSet:
         for event in self._cleared:
             connection.execute(*_clear_statement(event))
         self.statistics.flush()
-        connection.execute(
-            "UPDATE meta SET value = ? WHERE name = 'projected_sequence'", (str(sequence),)
-        )
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'projected_sequence'", (str(sequence),))
 
     def _flush_merge(self, merged: int, into: int) -> None:
         # A key that both have stays with the one merged into; the fold has counted it once.

@@ -24,9 +24,7 @@ from fillhandler_server.codec import NANOSECONDS, to_timestamp
 from fillhandler_server.domain.errors import InvalidFieldError
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.domain.sums import HOUR, Scope, Sums
-from fillhandler_server.journal.database import Database
-from fillhandler_server.journal.readers import Readers
-from fillhandler_server.projections.ranges import sums_of
+from fillhandler_server.projections import Reader, Readers
 from fillhandler_server.rpc.convert import Checker
 from fillhandler_server.writer import Session, Writer
 
@@ -102,8 +100,8 @@ class AnalyticsService:
         duplicates = await self._writer.run(lambda session: session.book.statistics.duplicates, flush=True)
         gone = threading.Event()
 
-        def work(db: Database) -> M:
-            with sums_of(db, scope, gone.is_set) as sums:
+        def work(reader: Reader) -> M:
+            with reader.sums_of(scope, gone.is_set) as sums:
                 return make(sums, duplicates)
 
         try:

@@ -99,7 +99,9 @@ def _rare_fields_class() -> type[Message]:
     Parsed from the same bytes, with all else discarded, it is empty exactly where no fill has one of them:
     one look for a whole batch instead of nine a fill.
     """
-    file = descriptor_pb2.FileDescriptorProto(name="fillhandler/rare_fields.proto", package="fillhandler.rare")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="fillhandler/rare_fields.proto", package="fillhandler.rare"
+    )
     fill = file.message_type.add(name="Fill")
     for name in _RARE_FIELDS:
         field = fills_pb2.Fill.DESCRIPTOR.fields_by_name[name]
@@ -127,6 +129,7 @@ _RARE_FIELDS: Final = (
     "sequence",
 )
 _RareFields: Final = _rare_fields_class()
+
 
 def _plain_fills(raw: bytes, messages: Sequence[fills_pb2.Fill]) -> list[Fill] | None:
     """The fills of a batch in which every fill is plain, still without `encoded`; None where some is not.

@@ -77,7 +77,9 @@ class Checker:
         """A decimal in the grammar."""
         if not is_number(value):
             shown = value[:40] + ("…" if len(value) > 40 else "")
-            self.wrong(name, f"{shown!r} is not a decimal number of at most 20 digits before and 18 behind the point")
+            self.wrong(
+                name, f"{shown!r} is not a decimal number of at most 20 digits before and 18 behind the point"
+            )
             return None
         return from_text(value)
 
@@ -314,7 +316,9 @@ def _positive(check: Checker, message: orders_pb2.Order, name: str) -> Decimal |
 # ---------------------------------------------------------------------- out
 
 
-def fill_message(fill: Fill, order: Order | None = None, *, state: int = FillState.STANDING, sequence: int = 0) -> fills_pb2.Fill:
+def fill_message(
+    fill: Fill, order: Order | None = None, *, state: int = FillState.STANDING, sequence: int = 0
+) -> fills_pb2.Fill:
     """A fill as it is served: with its state, its sequence, and what its order knows by now."""
     message = fill_to_message(fill)
     message.state = state  # type: ignore[assignment]
@@ -413,5 +417,3 @@ def page_size(value: int) -> int:
     if value < 0:
         raise InvalidFieldError.of("page_size", "must not be negative; 0 means 100")
     return min(value or 100, 1000)
-
-

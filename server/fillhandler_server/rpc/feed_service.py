@@ -19,8 +19,7 @@ from fillhandler_server.domain.errors import (
     TooManyStreamsError,
 )
 from fillhandler_server.feed import MESSAGE_BYTES, Feed, Filter
-from fillhandler_server.journal.readers import Readers
-from fillhandler_server.journal.sqlite import SqliteJournal
+from fillhandler_server.projections import Readers
 from fillhandler_server.rpc.convert import Checker
 
 RAW: Final = ("WatchEvents",)
@@ -95,7 +94,7 @@ class FeedService:
             check = Checker("")
             moment = check.time(request, "from_time")
             check.done()
-            return await self._readers.run(lambda db: SqliteJournal(db).sequence_before(moment or 0))
+            return await self._readers.run(lambda reader: reader.sequence_before(moment or 0))
         if start == "resume_token":
             token_instance, cursor = read_resume_token(request.resume_token)
             _same_instance(token_instance, instance)

@@ -15,8 +15,7 @@ from fillhandler_server.domain.events import Outcome
 from fillhandler_server.domain.fills import FillState
 from fillhandler_server.domain.reports import ParsedPayload
 from fillhandler_server.engine import Result
-from fillhandler_server.journal.readers import Readers
-from fillhandler_server.projections.reading import FillQuery, ListedFill, list_fills
+from fillhandler_server.projections import FillQuery, ListedFill, Readers
 from fillhandler_server.rpc import batches, convert
 from fillhandler_server.rpc.pipeline import Pipeline
 from fillhandler_server.writer import Session, Writer
@@ -114,7 +113,7 @@ class FillService:
         check.done()
         size = convert.page_size(request.page_size)
         await self._writer.run(_nothing, flush=True)
-        page = await self._readers.run(lambda db: list_fills(db, query, size, request.page_token))
+        page = await self._readers.run(lambda reader: reader.list_fills(query, size, request.page_token))
         return pb.ListFillsResponse(
             fills=[_listed(entry) for entry in page.entries], next_page_token=page.next_token
         )
@@ -176,7 +175,7 @@ def _process(parsed: ParsedPayload, session: Session, *, validate_only: bool) ->
         result = _counted(session, engine.record_fill(fill))
         orders[result.order.number] = result.order
         response.fills.add(
-            outcome=int(result.outcome),  # type: ignore[arg-type]
+            outcome=int(result.outcome),
             sequence=result.sequence,
             fill=convert.fill_message(fill, result.order),
         )
@@ -197,7 +196,7 @@ def _preview(parsed: ParsedPayload, session: Session) -> pb.ProcessPayloadRespon
     for fill in parsed.fills:
         outcome, sequence = session.engine.preview_fill(fill)
         response.fills.add(
-            outcome=int(outcome),  # type: ignore[arg-type]
+            outcome=int(outcome),
             sequence=sequence,
             fill=convert.fill_message(fill, state=FillState.UNSPECIFIED),
         )
@@ -220,5 +219,3 @@ def _process_all(request: pb.ProcessPayloadsRequest, session: Session) -> pb.Pro
         result.skipped.extend(done.skipped)
         result.venue, result.sequence = done.venue, done.sequence
     return response
-
-

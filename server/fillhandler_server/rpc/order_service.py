@@ -11,8 +11,7 @@ from fillhandler.v1 import order_service_pb2 as pb
 from fillhandler_server.domain.errors import InvalidFieldError, OrderAmbiguousError, OrderNotFoundError
 from fillhandler_server.domain.events import OrdersCleared
 from fillhandler_server.domain.orders import Order
-from fillhandler_server.journal.readers import Readers
-from fillhandler_server.projections.reading import OrderQuery, list_orders
+from fillhandler_server.projections import OrderQuery, Readers
 from fillhandler_server.rpc import convert
 from fillhandler_server.writer import Session, Writer
 
@@ -92,7 +91,7 @@ class OrderService:
         check.done()
         size = convert.page_size(request.page_size)
         await self._writer.run(lambda session: None, flush=True)
-        page = await self._readers.run(lambda db: list_orders(db, query, size, request.page_token))
+        page = await self._readers.run(lambda reader: reader.list_orders(query, size, request.page_token))
         return pb.ListOrdersResponse(
             orders=[convert.order_message(order) for order in page.entries], next_page_token=page.next_token
         )
@@ -134,7 +133,11 @@ def _fits(order: Order, request: pb.GetOrderRequest) -> bool:
 
 
 def _one(found: list[Order], request: pb.GetOrderRequest) -> Order:
-    asked = f"order id {request.order_id!r}" if request.order_id else f"client order id {request.client_order_id!r}"
+    asked = (
+        f"order id {request.order_id!r}"
+        if request.order_id
+        else f"client order id {request.client_order_id!r}"
+    )
     if not found:
         raise OrderNotFoundError(
             f"no order with {asked} is known",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Final, TypeVar
@@ -17,8 +17,7 @@ from fillhandler_server.analytics.figures import fill_figures, order_figures
 from fillhandler_server.codec import to_timestamp
 from fillhandler_server.domain.sums import Scope
 from fillhandler_server.feed import Feed
-from fillhandler_server.journal.database import SCHEMA_VERSION
-from fillhandler_server.journal.store import Store
+from fillhandler_server.journal import EventStore
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import Imports
 from fillhandler_server.writer import Session, Writer
@@ -32,14 +31,29 @@ _THREADS: Final = 4
 class StateService:
     """Convert → call → convert. Its work is long, so it has threads of its own."""
 
-    def __init__(self, *, writer: Writer, store: Store, feed: Feed, version: str) -> None:
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        store: EventStore,
+        feed: Feed,
+        exports: Exports,
+        imports: Imports,
+        walk: Callable[[], Generator[audit.Walk, None, None]],
+        version: str,
+    ) -> None:
+        """
+        Args:
+            walk: starts a walk over the journal's hash chain.
+        """
         self._writer = writer
         self._store = store
         self._feed = feed
         self._version = version
         self._started = time.monotonic()
-        self._exports = Exports(store)
-        self._imports = Imports(store, writer)
+        self._exports = exports
+        self._imports = imports
+        self._walk = walk
         # Apart, because an import that is applied keeps its thread, and those behind it theirs.
         self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="fillhandler-export")
         self._importers = ThreadPoolExecutor(_THREADS, thread_name_prefix="fillhandler-import")
@@ -83,7 +97,7 @@ class StateService:
         self, request: pb.VerifyJournalRequest, context: Any
     ) -> AsyncIterator[pb.VerifyJournalResponse]:
         """Walks the chain, a piece at a time."""
-        walk = audit.verify_store(self._store)
+        walk = self._walk()
         try:
             while (state := await self._read(lambda: next(walk, None))) is not None:
                 yield _walk_message(state)
@@ -122,7 +136,7 @@ class StateService:
         response.subscribers = len(feed.cursors)
         response.max_subscriber_lag = feed.lag
         response.queued_requests = queued
-        response.schema_version = SCHEMA_VERSION
+        response.schema_version = self._store.schema_version
         response.venues.extend(venues.known())
         if head.sequence:
             response.last_commit_time.CopyFrom(to_timestamp(head.commit_time))

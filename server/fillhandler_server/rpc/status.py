@@ -121,7 +121,5 @@ async def abort(
     context: grpc.aio.ServicerContext[object, object], code: grpc.StatusCode, status: status_pb2.Status
 ) -> NoReturn:
     """Ends the call with a rich status."""
-    await context.abort(
-        code, status.message, trailing_metadata=((_DETAILS_KEY, status.SerializeToString()),)
-    )
+    await context.abort(code, status.message, trailing_metadata=((_DETAILS_KEY, status.SerializeToString()),))
     raise AssertionError("abort raises")

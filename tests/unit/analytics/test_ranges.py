@@ -22,10 +22,11 @@ from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.domain.sums import HOUR, FillSum, OrderSum, Scope, Sums
 from fillhandler_server.encryption import KeySource
-from fillhandler_server.engine import stands
+from fillhandler_server.domain.orders import stands
 from fillhandler_server.journal.database import PROJECTION_TABLES
 from fillhandler_server.journal.store import Store
 from fillhandler_server.projections.ranges import StoppedError, sums_of
+from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.writer import Session, Writer
 
 T0 = 1_700_000_000 // 3600 * HOUR
@@ -41,7 +42,7 @@ class Record:
 
     def _open(self) -> None:
         self.store = Store(self._folder / "data", KeySource(self._folder / "keys", use_keyring=False))
-        self.writer = Writer(self.store, clock=lambda: self.now)
+        self.writer = Writer(self.store, WorkingSet.over, clock=lambda: self.now)
         self.writer.start()
 
     def run(self, work: Callable[[Session], Any], *, flush: bool = False) -> Any:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.support.desks import a_fill
 
 from fillhandler_server.domain.fills import (
     COMPARED,
@@ -16,7 +17,6 @@ from fillhandler_server.domain.fills import (
     enrich,
     time_of,
 )
-from tests.support.desks import a_fill
 
 USDT_1 = (("USDT", Decimal(1)),)
 USDT_0 = (("USDT", Decimal(0)),)
@@ -44,15 +44,32 @@ COPIES: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...], tuple[s
     ("contract null to value", {}, {"contract_kind": 3}, (), ("contract",)),
     ("contract value to null", {"contract_kind": 3, "multiplier": Decimal(10)}, {}, (), ()),
     ("multiplier", {"multiplier": Decimal(1)}, {"multiplier": Decimal(10)}, ("contract",), ()),
-    ("multiplier null to value", {"contract_kind": 2}, {"contract_kind": 2, "multiplier": Decimal(10)}, (), ("contract",)),
+    (
+        "multiplier null to value",
+        {"contract_kind": 2},
+        {"contract_kind": 2, "multiplier": Decimal(10)},
+        (),
+        ("contract",),
+    ),
     ("kind null to value", {"multiplier": Decimal(10)}, {"contract_kind": 2}, (), ("contract",)),
-    ("mixed", {"price": Decimal(1)}, {"price": Decimal(2), "fees": USDT_1, "liquidity": 1}, ("price",), ("fees", "liquidity")),
-    ("all", {"price": Decimal(1), "fees": USDT_1, "liquidity": 1, "contract_kind": 1},
-     {"quantity": Decimal(9), "price": Decimal(2), "fees": USDT_0, "liquidity": 2, "contract_kind": 2}, COMPARED, ()),
+    (
+        "mixed",
+        {"price": Decimal(1)},
+        {"price": Decimal(2), "fees": USDT_1, "liquidity": 1},
+        ("price",),
+        ("fees", "liquidity"),
+    ),
+    (
+        "all",
+        {"price": Decimal(1), "fees": USDT_1, "liquidity": 1, "contract_kind": 1},
+        {"quantity": Decimal(9), "price": Decimal(2), "fees": USDT_0, "liquidity": 2, "contract_kind": 2},
+        COMPARED,
+        (),
+    ),
     ("trade time", {"trade_time": 1}, {"trade_time": 2}, (), ()),
     ("receive time", {"receive_time": 1}, {"receive_time": 2}, (), ()),
     ("metadata", {"metadata": {"a": "1"}}, {"metadata": {"a": "2"}}, (), ()),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +135,8 @@ def test_a_key_holds_trade_leg_and_side() -> None:
 @pytest.mark.parametrize(
     ("trade", "receive", "filed"), [(5, 7, 5), (None, 7, 7), (None, None, 9), (0, 7, 0), (None, 0, 0)]
 )
-def test_a_fill_is_filed_under_the_best_time_known(trade: int | None, receive: int | None, filed: int) -> None:
+def test_a_fill_is_filed_under_the_best_time_known(
+    trade: int | None, receive: int | None, filed: int
+) -> None:
     fill: Fill = a_fill(trade_time=trade, receive_time=receive)
     assert time_of(fill, 9) == filed

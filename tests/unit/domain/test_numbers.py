@@ -99,14 +99,30 @@ def test_reads_a_venues_json_numbers_exactly(text: str, canonical: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["NaN", "Infinity", "1e19", "1e-19", "1e400", "1E+999999999", "0.1e-18", "999e18", "1e", "", "٣", "9" * 50, "1_0"],
+    [
+        "NaN",
+        "Infinity",
+        "1e19",
+        "1e-19",
+        "1e400",
+        "1E+999999999",
+        "0.1e-18",
+        "999e18",
+        "1e",
+        "",
+        "٣",
+        "9" * 50,
+        "1_0",
+    ],
 )
 def test_refuses_json_numbers_it_cannot_hold(text: str) -> None:
     with pytest.raises(ValueError, match=r"exactly|digits"):
         numbers.from_json_number(text)
 
 
-decimals = st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**20) + 1, max_value=10**20 - 1)
+decimals = st.decimals(
+    allow_nan=False, allow_infinity=False, places=18, min_value=-(10**20) + 1, max_value=10**20 - 1
+)
 quantities = st.decimals(min_value=Decimal("1e-18"), max_value=10**20 - 1, places=18)
 prices = decimals.filter(bool)
 

@@ -4,14 +4,23 @@ import itertools
 from decimal import Decimal
 
 import pytest
+from tests.support.desks import BUY, a_fill, a_report
 
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderStatus
-from tests.support.desks import BUY, a_fill, a_report
 
-PENDING_NEW, NEW, PARTIALLY_FILLED, FILLED, PENDING_CANCEL, PENDING_REPLACE, CANCELED, EXPIRED, REJECTED, UNKNOWN = (
-    OrderStatus(n) for n in range(1, 11)
-)
+(
+    PENDING_NEW,
+    NEW,
+    PARTIALLY_FILLED,
+    FILLED,
+    PENDING_CANCEL,
+    PENDING_REPLACE,
+    CANCELED,
+    EXPIRED,
+    REJECTED,
+    UNKNOWN,
+) = (OrderStatus(n) for n in range(1, 11))
 
 pytestmark = pytest.mark.partial
 
@@ -137,7 +146,9 @@ def test_the_latest_word_on_what_was_ordered_stands() -> None:
     for order_of_arrival in itertools.permutations(words):
         order = an_order(ordered=12)
         for status, time, quantity, price, kind in order_of_arrival:
-            order.add_report(a_report(status, time, order_quantity=quantity, limit_price=price, type=kind), time)
+            order.add_report(
+                a_report(status, time, order_quantity=quantity, limit_price=price, type=kind), time
+            )
         assert (order.order_quantity, order.limit_price, order.type) == (6, 102, "post_only")
 
 
@@ -164,7 +175,11 @@ def test_amended_ids_are_one_chain_whichever_is_heard_of_first() -> None:
         for old, new in links:
             assert order.replace_id(old, new)
             assert not order.replace_id(old, new)
-        assert (order.order_ids, order.order_id, order.previous_order_id) == (["7", "8", "9", "10"], "10", "9")
+        assert (order.order_ids, order.order_id, order.previous_order_id) == (
+            ["7", "8", "9", "10"],
+            "10",
+            "9",
+        )
         assert not order.replace_id("10", "7")  # a circle is no chain
 
 
