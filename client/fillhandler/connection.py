@@ -58,7 +58,8 @@ _CHANNEL_OPTIONS: Final[Sequence[tuple[str, str | int]]] = (
     ("grpc.enable_retries", 0),
     # The channel's own reconnects must not be slower than the attempts that wait for them.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # Also how long gRPC lets one attempt to connect take: short, and a slow network is never reached.
+    ("grpc.min_reconnect_backoff_ms", 20_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 

@@ -12,6 +12,12 @@ from importlib import metadata
 from typing import Any, Final
 
 import grpc
+from google.protobuf.internal import api_implementation
+from grpc_health.v1 import health_pb2
+from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
 from fillhandler.v1 import (
     analytics_service_pb2,
     feed_service_pb2,
@@ -19,12 +25,6 @@ from fillhandler.v1 import (
     order_service_pb2,
     state_service_pb2,
 )
-from google.protobuf.internal import api_implementation
-from grpc_health.v1 import health_pb2
-from grpc_health.v1._async import HealthServicer
-from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
-from grpc_reflection.v1alpha import reflection
-
 from fillhandler_server import audit
 from fillhandler_server.config import Settings, split_address
 from fillhandler_server.domain.errors import StoreRefusedError
@@ -56,6 +56,9 @@ _ACCESS_FILE: Final = "access"
 _SERVER_OPTIONS: Final = (
     # Two servers must not share a port unseen.
     ("grpc.so_reuseport", 0),
+    # It refuses streams of a client that sends many calls at once, which is what a bot does. Limits of our
+    # own hold: streams a connection, waiting requests, feeds.
+    ("grpc.http.overload_protection", 0),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     # An answer to the largest request (a payload of many small fills) is larger than it.
     ("grpc.max_send_message_length", 64 << 20),
@@ -222,7 +225,7 @@ class Application:
                 (*names, "grpc.health.v1.Health", reflection.SERVICE_NAME), self.server
             )
 
-    async def _serving(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+    async def _serving(self, status: int) -> None:
         for name in ("", *self.service_names):
             await self.health.set(name, status)
 

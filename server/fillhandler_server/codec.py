@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from fillhandler.v1 import events_pb2, fills_pb2, orders_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from fillhandler.v1 import events_pb2, fills_pb2, orders_pb2
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.fills import Fill, FillKey, time_of
 from fillhandler_server.domain.numbers import canonical

@@ -74,14 +74,14 @@ def demo(
 
 
 def verify(*, data_dir: Path, key_file: Path | None, json_output: bool) -> int:
-    """Walks the journal of a data folder without a server, for `fillhandler verify --data-dir`; the exit code.
+    """Walks a data folder's journal without a server, for `fillhandler verify --data-dir`; the exit code.
 
     With `json_output` prints what VerifyJournal answers last, as protobuf-JSON.
     """
     try:
         settings = config.load(data_dir=data_dir, key_file=key_file)
         state = audit.Walk()
-        for state in audit.verify_data_dir(settings.data_dir, key_source(settings)):
+        for state in audit.verify_data_dir(settings.data_dir, key_source(settings)):  # noqa: B007  # the last
             pass
     except FillHandlerError as error:
         document: dict[str, object] = {"error": {"reason": error.reason, "text": error.text}}

@@ -92,7 +92,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is a loopback address in numbers; names count as other, as they can be pointed anywhere."""
+    """Whether a host is a loopback address in numbers; a name is not, as it can be pointed anywhere."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -131,7 +131,9 @@ def load(config_file: Path | None = None, **options: Any) -> Settings:
         violations = [
             Violation(
                 ".".join(str(part) for part in problem["loc"]),
-                "is not a known setting" if problem["type"] == "extra_forbidden" else problem["msg"],
+                "is not a known setting"
+                if problem["type"] == "extra_forbidden"
+                else problem["msg"].removeprefix("Value error, "),
             )
             for problem in error.errors()
         ]
@@ -145,5 +147,5 @@ def _file_source(settings_cls: type[BaseSettings], path: Path) -> PydanticBaseSe
         if path.suffix in (".yaml", ".yml"):
             return YamlConfigSettingsSource(settings_cls, yaml_file=path)
         return TomlConfigSettingsSource(settings_cls, toml_file=path)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # each parser raises its own
         raise InvalidFieldError.of("config", f"{path} cannot be read: {error}") from None

@@ -29,5 +29,5 @@ def write_file(path: Path, text: str, *, new: bool = False) -> None:
         file.flush()
         os.fsync(file.fileno())
     if not new:
-        os.replace(beside, path)
+        beside.replace(path)
     sync_folder(path.parent)

@@ -198,16 +198,19 @@ class Engine:
 
     def find_order(self, identity: Fill) -> Order | None:
         """The order that a fill of this identity would belong to, if it is known. Decides nothing."""
-        holders = self._holders(identity)
-        if not identity.order_id and (holder := _holder(holders, identity)) is not None:
-            return holder
-        found, other = self._find(identity)
-        taken = [order for order in holders if not order.order_id] if identity.order_id else []
-        known = [order for order in (found, other, *taken) if order is not None]
-        key = identity.key
+        known, key = self._known_orders(identity), identity.key
         return next(
             (order for order in known if order.short_key(key) in order.fills), known[0] if known else None
         )
+
+    def _known_orders(self, identity: Fill) -> list[Order]:
+        """The orders that a fill of this identity would join, or make one."""
+        holders = self._holders(identity)
+        if not identity.order_id and (holder := _holder(holders, identity)) is not None:
+            return [holder]
+        found, other = self._find(identity)
+        taken = [order for order in holders if not order.order_id] if identity.order_id else []
+        return [order for order in (found, other, *taken) if order is not None]
 
     def preview_fill(self, fill: Fill) -> tuple[Outcome, int]:
         """What `record_fill` would say, and the sequence of what is recorded already. Decides nothing."""
@@ -219,7 +222,10 @@ class Engine:
         differing, enriching = compare(self.book.fill(sequence), fill)
         if differing:
             return Outcome.CONFLICT, 0
-        enriching = (*_news(order, fill), *enriching)
+        # What another of the orders that become one knows is no news.
+        others = (_news(other, fill) for other in self._known_orders(fill))
+        news = set(_news(order, fill)).intersection(*others)
+        enriching = (*news, *enriching)
         return (Outcome.ENRICHED, 0) if enriching else (Outcome.DUPLICATE, sequence)
 
     # ------------------------------------------------------------------ deciding

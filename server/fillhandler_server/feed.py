@@ -11,7 +11,7 @@ import bisect
 import threading
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fillhandler_server.codec import decode_batch, frame_offsets
@@ -22,6 +22,9 @@ from fillhandler_server.projections import Readers
 RING_BYTES: Final = 32 << 20
 READ_BATCHES: Final = 16
 MESSAGE_BYTES: Final = 512 << 10
+FILTERS_REMEMBERED: Final = 16
+# Waking a feed costs the event loop about this much; a thousand of them must not take it from the writer.
+WAKE_SECONDS_A_FEED: Final = 50e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +45,91 @@ class Filter:
 
     def passes(self, event: Any) -> bool:
         """Whether an event passes."""
+        return all(not wanted or _part(event, name) in wanted for name, wanted in self.parts())
+
+    def parts(self) -> tuple[tuple[str, Collection[str]], ...]:
+        """What is wanted of each part of an event."""
         return (
-            (not self.venues or event.venue in self.venues)
-            and (not self.accounts or event.account in self.accounts)
-            and (not self.symbols or event.symbol in self.symbols)
-            and (not self.order_ids or event.order_id in self.order_ids)
-            and (not self.kinds or event.WhichOneof("event") in self.kinds)
+            ("venue", self.venues),
+            ("account", self.accounts),
+            ("symbol", self.symbols),
+            ("order_id", self.order_ids),
+            ("kind", self.kinds),
         )
 
 
-@dataclass(slots=True)
-class FeedBatch:
-    """A committed batch as the feed holds it; frames and events are looked up once, for all subscribers."""
+def _part(event: Any, name: str) -> str:
+    part: str = event.WhichOneof("event") if name == "kind" else getattr(event, name)
+    return part
 
-    batch: Batch
-    _offsets: list[tuple[int, int]] | None = field(default=None)
-    _events: list[Any] | None = field(default=None)
+
+class FeedBatch:
+    """A committed batch as the feed holds it. What subscribers need of it is worked out once, for all of them."""
+
+    __slots__ = ("_events", "_filtered", "_offsets", "_present", "batch")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self._offsets: list[tuple[int, int]] | None = None
+        self._events: list[Any] | None = None
+        self._present: dict[str, set[str]] = {}
+        self._filtered: dict[Filter, bytes] = {}
 
     def frames(self, after: int, chosen: Filter) -> bytes:
         """The framed bytes of its events after a sequence that pass, as they were committed."""
         batch = self.batch
-        if chosen.all and after < batch.first_sequence:
+        whole = after < batch.first_sequence
+        if chosen.all and whole:
             return batch.payload
-        if self._offsets is None:
-            self._offsets = list(frame_offsets(batch.payload))
         skip = max(0, after + 1 - batch.first_sequence)
         if chosen.all:
-            return batch.payload[self._offsets[skip][0] :]
-        if self._events is None:
-            self._events = decode_batch(batch.payload)
+            return batch.payload[self._frame_offsets()[skip][0] :]
+        if not self._may_pass(chosen):
+            return b""
+        if not whole:
+            return self._passing(chosen, skip)
+        # Thousands of subscribers have a few filters between them.
+        found = self._filtered.get(chosen)
+        if found is None:
+            found = self._passing(chosen, 0)
+            if len(self._filtered) < FILTERS_REMEMBERED:
+                self._filtered[chosen] = found
+        return found
+
+    def _passing(self, chosen: Filter, skip: int) -> bytes:
+        payload, offsets, events = self.batch.payload, self._frame_offsets(), self._decoded()
         return b"".join(
-            batch.payload[start:end]
-            for (start, end), event in zip(self._offsets[skip:], self._events[skip:], strict=True)
+            payload[start:end]
+            for (start, end), event in zip(offsets[skip:], events[skip:], strict=True)
             if chosen.passes(event)
         )
 
+    def _may_pass(self, chosen: Filter) -> bool:
+        for name, wanted in chosen.parts():
+            if wanted:
+                present = self._present.get(name)
+                if present is None:
+                    present = self._present[name] = {_part(event, name) for event in self._decoded()}
+                if present.isdisjoint(wanted):
+                    return False
+        return True
+
+    def _frame_offsets(self) -> list[tuple[int, int]]:
+        if self._offsets is None:
+            self._offsets = list(frame_offsets(self.batch.payload))
+        return self._offsets
+
+    def _decoded(self) -> list[Any]:
+        if self._events is None:
+            self._events = decode_batch(self.batch.payload)
+        return self._events
+
 
 class Feed:
-    """What subscribers read. `committed` and `replaced` come from the writer's thread, the rest is the loop's."""
+    """What subscribers read. `committed` and `replaced` come from the writer's thread, the rest is the loop's.
+
+    Many feeds are woken less often, and find more events at a time.
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, readers: Readers, instance_id: str, head: Head
@@ -91,8 +141,11 @@ class Feed:
         self._ring_bytes = 0
         self._woken = asyncio.Event()
         self._wake_posted = False
+        self._woken_at = 0.0
         self._closed = False
         self.instance_id = instance_id
+        self.generation = 0
+        """Journals there have been: an import may bring back an older copy of the very same instance."""
         self.head = head.sequence
         self.cursors: dict[int, int] = {}
         """Open feeds: a number each → the sequence it has reached."""
@@ -119,21 +172,31 @@ class Feed:
             self._ring.clear()
             self._ring_bytes = 0
             self.instance_id = instance_id
+            self.generation += 1
             self.head = head.sequence
         self._post()
 
     def _post(self) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._wake)
+            self._loop.call_soon_threadsafe(self._wake_soon)
         except RuntimeError:
             # The loop is closed: nobody listens any more.
             return
 
     # ------------------------------------------------------------------ the subscribers' side
 
+    def _wake_soon(self) -> None:
+        """Wakes the feeds, so seldom that it takes a part of the loop's time at most."""
+        due = self._woken_at + WAKE_SECONDS_A_FEED * len(self.cursors)
+        if due <= self._loop.time():
+            self._wake()
+        else:
+            self._loop.call_at(due, self._wake)
+
     def _wake(self) -> None:
         with self._lock:
             self._wake_posted = False
+        self._woken_at = self._loop.time()
         woken, self._woken = self._woken, asyncio.Event()
         woken.set()
 
@@ -142,7 +205,7 @@ class Feed:
         self._closed = True
         self._wake()
 
-    def check(self, instance_id: str) -> None:
+    def check(self, instance_id: str, generation: int) -> None:
         """
         Raises:
             ShuttingDownError: the server stops.
@@ -150,7 +213,7 @@ class Feed:
         """
         if self._closed:
             raise ShuttingDownError("the server is stopping; resume with the last token")
-        if instance_id != self.instance_id:
+        if generation != self.generation:
             raise InstanceMismatchError(
                 f"the journal was replaced by an import; it is instance {self.instance_id} now",
                 instance_id=self.instance_id,

@@ -261,7 +261,7 @@ class Writer:
                 if self.engine.head == head:
                     continue
                 log.exception("a command was refused after it had decided something")
-            except Exception as error:  # noqa: BLE001  # a fault in one command must not take the others down
+            except Exception as error:  # a fault in one command must not take the others down
                 log.exception("a command failed")
                 job.error = error
             else:
@@ -341,7 +341,7 @@ class Writer:
         for loop, jobs in by_loop.items():
             try:
                 loop.call_soon_threadsafe(_resolve, jobs)
-            except RuntimeError:  # noqa: PERF203  # the loop is closed; nobody waits any more
+            except RuntimeError:  # the loop is closed; nobody waits any more
                 continue
 
     # ------------------------------------------------------------------ long pieces of work

@@ -1,4 +1,4 @@
-"""The main job, as README tells it: serve, process fills, look, restart, watch on, back up, restore, verify."""
+"""The main job: serve, process fills, look, restart, watch on, back up, restore, verify."""
 
 import json
 import signal

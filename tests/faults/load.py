@@ -169,7 +169,8 @@ class Subscriber:
                         if self._draw.random() < 0.02:
                             break
                 except grpc.aio.AioRpcError as error:
-                    assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                        raise
                     await asyncio.sleep(0.02)
                 finally:
                     call.cancel()
@@ -187,9 +188,7 @@ async def read_everything(
         walk: Any = StateServiceStub(connection.channel).VerifyJournal(
             state_service_pb2.VerifyJournalRequest(), **options
         )
-        last = state_service_pb2.VerifyJournalResponse()
-        async for last in walk:
-            pass
+        last = [message async for message in walk][-1]
         events: list[Any] = []
         call: Any = FeedServiceStub(connection.channel).WatchEvents(
             feed_service_pb2.WatchEventsRequest(after_sequence=0), **options

@@ -14,7 +14,7 @@ from fillhandler.v1 import events_pb2, orders_pb2
 
 
 class Ledger:
-    """One writer's file: a line an id before it is sent, a line an acknowledgement once it is here. Synced."""
+    """One writer's file: a line an id before it is sent, a line an acknowledgement that came. Synced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -78,7 +78,7 @@ def problems(
             if Decimal(event.cumulative_quantity) != cumulative[fill.order_id]:
                 found.append(f"event {event.sequence} is not the fold of the events before it")
     found += [
-        f"{name} was acknowledged at {sequence} and is {'at ' + str(stored[name]) if name in stored else 'lost'}"
+        f"{name} was acknowledged at {sequence} and is at {stored.get(name, 'no place: lost')}"
         for name, sequence in promised.acknowledged.items()
         if stored.get(name) != sequence
     ]

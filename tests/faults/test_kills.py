@@ -1,4 +1,4 @@
-"""SIGKILL at random moments under the load of eight writers: nothing acknowledged is lost, nothing counts twice.
+"""SIGKILL at random moments under eight writers: nothing acknowledged is lost, nothing counts twice.
 
 The oracle itself is proven by servers with a seeded bug, which it must catch.
 """
@@ -127,14 +127,14 @@ async def kill_in_a_loop(folder: Path, kills: int, seed: int, mutant: str = "non
 
 
 def the_seed() -> int:
-    seed = int(os.environ.get("FILLHANDLER_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-    print(f"seed {seed} (FILLHANDLER_TEST_SEED repeats it)")
+    seed = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"seed {seed} (TEST_SEED repeats it)")
     return seed
 
 
 async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     seed = the_seed()
-    found = await kill_in_a_loop(tmp_path, int(os.environ.get("FILLHANDLER_TEST_KILLS", "20")), seed)
+    found = await kill_in_a_loop(tmp_path, int(os.environ.get("TEST_KILLS", "20")), seed)
     assert not found, summary(found, f"seed {seed}")
 
 

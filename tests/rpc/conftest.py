@@ -25,8 +25,8 @@ async def server(tmp_path: Path) -> AsyncIterator[RunningServer]:
 @pytest.fixture
 def draw() -> random.Random:
     """Random numbers that a failed test can be repeated with: its seed is in the captured output."""
-    seed = int(os.environ.get("FILLHANDLER_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-    print(f"seed {seed} (FILLHANDLER_TEST_SEED repeats it)")  # noqa: T201  # shown when the test fails
+    seed = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"seed {seed} (TEST_SEED repeats it)")  # noqa: T201  # shown when the test fails
     return random.Random(seed)
 
 

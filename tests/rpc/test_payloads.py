@@ -166,7 +166,8 @@ async def test_refused_payloads(
 async def test_skipped_kinds_are_told(server: RunningServer) -> None:
     answer = await server.fills.ProcessPayload(request(BALANCE, "binance"))
     (skipped,) = answer.skipped
-    assert skipped.kind and skipped.reason
+    assert skipped.kind
+    assert skipped.reason
     assert (skipped.count, answer.sequence) == (1, 0)
     assert not answer.fills
     assert not answer.orders

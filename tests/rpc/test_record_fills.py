@@ -1,8 +1,8 @@
 """RecordFills: bad fills refused by themselves, answers in order, durable before they are sent, bounded."""
 
 import asyncio
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import grpc
 import pytest
@@ -12,6 +12,10 @@ from support.refusals import read, refused
 
 from fillhandler.v1 import fill_service_pb2 as pb
 from fillhandler.v1 import fills_pb2
+from fillhandler.v1.fill_service_pb2_grpc import FillServiceStub
+from fillhandler_server import writer
+from fillhandler_server.app import key_source
+from fillhandler_server.journal.database import OperationalError
 from fillhandler_server.journal.store import Store
 from fillhandler_server.rpc import pipeline
 
@@ -19,7 +23,7 @@ from fillhandler_server.rpc import pipeline
 async def send(
     server: RunningServer, batches: Iterable[list[fills_pb2.Fill]]
 ) -> list[pb.RecordFillsResponse]:
-    async def requests():
+    async def requests() -> AsyncIterator[pb.RecordFillsRequest]:
         for batch in batches:
             yield pb.RecordFillsRequest(fills=batch)
 
@@ -134,19 +138,13 @@ async def test_an_acknowledged_fill_is_in_the_file(server: RunningServer) -> Non
         reader.close()
     await call.done_writing()
     await server.stop()
-    store = Store(server.data_dir, server.app.store.key and _keys(server))
+    store = Store(server.data_dir, key_source(server.settings))
     try:
         assert store.journal.head().sequence == 5
     finally:
         store.close()
     await server.start()
     assert (await server.fills.RecordFill(record("4"))).outcome == pb.OUTCOME_DUPLICATE
-
-
-def _keys(server: RunningServer):
-    from fillhandler_server.encryption import KeySource
-
-    return KeySource(server.settings.key_folder, use_keyring=False)
 
 
 async def test_undecodable_bytes_end_the_stream_after_the_answers_before(server: RunningServer) -> None:
@@ -177,8 +175,6 @@ async def test_a_client_that_never_reads_is_held_by_flow_control(
     flooding = asyncio.ensure_future(flood())
     other = server.open_channel()
     try:
-        from fillhandler.v1.fill_service_pb2_grpc import FillServiceStub
-
         fills = server.stub(FillServiceStub, other)
         for n in range(20):
             await asyncio.wait_for(fills.RecordFill(record(f"quick-{n}")), 5)
@@ -204,11 +200,9 @@ async def test_a_failing_store_never_acknowledges(
     """STORE_UNAVAILABLE with RetryInfo: the outcome is unknown, and sending it again settles it."""
     journal = server.app.store.journal
     real = type(journal).append
-    from fillhandler_server.journal.database import OperationalError
-
     failures = [OperationalError("disk I/O error")]
 
-    def append(self, batch, times):
+    def append(self: Any, batch: Any, times: Any) -> None:
         if failures:
             raise failures.pop()
         return real(self, batch, times)
@@ -216,7 +210,7 @@ async def test_a_failing_store_never_acknowledges(
     monkeypatch.setattr(type(journal), "append", append)
     answer = await refused(server.fills.RecordFill(record("1")))
     assert (answer.status, answer.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
-    assert answer.retry_seconds and answer.retry_seconds > 0
+    assert (answer.retry_seconds or 0) > 0
     assert "disk I/O" not in answer.text
     again = await server.fills.RecordFill(record("1"))
     assert (again.outcome, again.sequence) == (pb.OUTCOME_RECORDED, 1)
@@ -224,19 +218,16 @@ async def test_a_failing_store_never_acknowledges(
     failures.append(OperationalError("database or disk is full"))
     full = await refused(server.fills.RecordFill(record("2")))
     assert (full.status, full.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORE_FULL")
-    assert full.retry_seconds and full.retry_seconds > 0
+    assert (full.retry_seconds or 0) > 0
     # Reads go on, and writing resumes by itself.
     assert len((await server.fills.ListFills(pb.ListFillsRequest())).fills) == 1
     assert (await server.fills.RecordFill(record("2"))).sequence == 2
-    assert isinstance(sqlite3.sqlite_version, str)
 
 
 async def test_a_failing_store_ends_the_stream(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fillhandler_server.journal.database import OperationalError
-
-    def append(self, batch, times):
+    def append(self: Any, batch: Any, times: Any) -> None:
         raise OperationalError("disk I/O error")
 
     call = server.fills.RecordFills()
@@ -261,16 +252,42 @@ async def test_a_stop_answers_what_was_read_and_ends_idle_streams(server: Runnin
     assert first.results[0].sequence == 1
     async with asyncio.timeout(3):
         await server.app.stop()
-    acknowledged = 1
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
+    acknowledged = [first]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:  # noqa: PT012  # the last of many reads
         while True:
-            answer = await call.read()
-            assert {each.outcome for each in answer.results} == {pb.OUTCOME_RECORDED}
-            acknowledged += 1
+            acknowledged.append(await call.read())
     assert read(caught.value).reason == "SHUTTING_DOWN"
+    results = [result for answer in acknowledged for result in answer.results]
+    assert {result.outcome for result in results} == {pb.OUTCOME_RECORDED}
     await server.channel.close()
     await server.start()
-    assert server.head >= sum(10 + n for n in range(acknowledged))
+    assert server.head >= len(results)
+
+
+async def test_a_stop_leaves_no_unary_call_in_doubt(server: RunningServer) -> None:
+    """G16: what was under way is answered, and what was not answered was not taken."""
+    calls = [asyncio.ensure_future(server.fills.RecordFill(record(str(n)))) for n in range(300)]
+    await calls[0]
+    await server.app.stop()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    taken = {str(n) for n, answer in enumerate(answers) if not isinstance(answer, BaseException)}
+    for answer in answers:
+        if isinstance(answer, grpc.aio.AioRpcError):
+            # Cancelled: by gRPC itself, those that it had not handed over yet.
+            assert answer.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    await server.channel.close()
+    await server.start()
+    listed = (await server.fills.ListFills(pb.ListFillsRequest(page_size=1000))).fills
+    assert {each.trade_id for each in listed} == taken
+
+
+async def test_an_overloaded_writer_says_so(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "QUEUE_SMALL_MAX", 0)
+        answer = await refused(server.fills.RecordFill(record("1")))
+    assert (answer.status, answer.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert answer.retry_seconds
+    assert (await server.fills.RecordFill(record("1"))).sequence == 1
 
 
 async def test_a_stream_keeps_its_order_whatever_its_batches_weigh(server: RunningServer) -> None:

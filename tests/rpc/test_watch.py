@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,7 +18,14 @@ from support.messages import fill, identity, moment, record, register, report
 from support.refusals import read, refused
 from support.watching import read_through, read_until, watch_from
 
-from fillhandler.v1 import events_pb2, fill_service_pb2, fills_pb2, order_service_pb2, orders_pb2
+from fillhandler.v1 import (
+    events_pb2,
+    fill_service_pb2,
+    fills_pb2,
+    order_service_pb2,
+    orders_pb2,
+    state_service_pb2,
+)
 from fillhandler.v1 import feed_service_pb2 as pb
 from fillhandler.v1.feed_service_pb2_grpc import FeedServiceStub
 from fillhandler_server import feed as feed_module
@@ -478,6 +486,52 @@ async def test_cancelled_feeds_leave_nothing_behind(server: RunningServer) -> No
     async with asyncio.timeout(LIVE_SECONDS):
         while server.app.feed.cursors:
             await asyncio.sleep(0)
+
+
+async def test_a_client_that_goes_while_it_is_written_to_is_no_fault(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fill_up(server, 3000, batch=500, metadata={"padding": "x" * 2000})
+    for _ in range(5):
+        channel = server.open_channel()
+        call = server.stub(FeedServiceStub, channel).WatchEvents(watch_from(0))
+        await call.read()
+        call.cancel()
+        await channel.close()
+    async with asyncio.timeout(LIVE_SECONDS):
+        while server.app.feed.cursors:
+            await asyncio.sleep(0)
+    assert not [entry.message for entry in caplog.records if entry.levelname == "ERROR"]
+
+
+async def test_an_import_that_replaces_ends_feeds(server: RunningServer, tmp_path: Path) -> None:
+    """Their cursors count in a journal that is gone."""
+    other = await RunningServer(tmp_path / "other").start()
+    await fill_up(other, 5)
+    exported = await other.state.ExportState(state_service_pb2.ExportStateRequest())
+    await other.stop()
+    assert not exported.next_page_token
+    await fill_up(server, 20)
+    async with watching(server, watch_from(0)) as call:
+        _, messages = await read_until(call, lambda _, message: message.live)
+        replacing = server.state.ImportState(
+            state_service_pb2.ImportStateRequest(
+                import_id="i",
+                chunk=exported.chunk,
+                last=True,
+                mode=state_service_pb2.IMPORT_MODE_REPLACE,
+            )
+        )
+        assert (await replacing).result.applied
+        answer = await refused(read_until(call, lambda _events, _message: False))
+    assert (answer.status, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INSTANCE_MISMATCH")
+    old = pb.WatchEventsRequest(resume_token=messages[-1].resume_token)
+    assert (await refused(server.feed.WatchEvents(old).read())).reason == "INSTANCE_MISMATCH"
+    events = await read_through(server.feed, 5)
+    assert [event.sequence for event in events] == list(range(1, 6))
+    assert (await first_message(server, watch_from(0))).instance_id != messages[0].instance_id
+    await server.fills.RecordFill(record("more"))
+    assert len(await read_through(server.feed, 6)) == 6
 
 
 async def test_a_stop_ends_feeds_with_a_reason_to_come_back(server: RunningServer) -> None:

@@ -1,4 +1,4 @@
-"""The real Application, running on the test's own event loop or, for synchronous tests, on one in a thread."""
+"""The real Application, on the test's own event loop or, for synchronous tests, on one in a thread."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.journal import Batch, Head
 from fillhandler_server.journal.store import Store
+from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import ImportMode, Imports, Received
-from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.writer import Session, Writer
 
 START = 1_760_000_000_000_000_000

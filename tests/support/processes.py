@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -92,10 +93,8 @@ class Process:
         if self.popen.poll() is None:
             self.kill()
         if self.popen.stdin is not None and not self.popen.stdin.closed:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self.popen.stdin.close()
-            except BrokenPipeError:
-                pass
         self.lines.close()
 
 

@@ -198,7 +198,7 @@ class Book(Protocol):
         """Sequence of this very conflict if it was seen before, else 0."""
 
     resolved: dict[tuple[str, str, str, str, str], Order]
-    """(venue, account, market, symbol, order id) → order, as fills named them; emptied when it may be wrong."""
+    """(venue, account, market, symbol, order id) → order, as fills named them; emptied in doubt."""
 
     # The fold's side: what changed, so that indices follow.
 

@@ -48,7 +48,7 @@ class FillState(IntEnum):
 
 
 class FillKey(NamedTuple):
-    """What identifies a fill within its order. The order stands for venue, account, market, symbol, order id."""
+    """What identifies a fill within its order, which stands for venue, account, market, symbol, order id."""
 
     trade_id: str
     leg: str

@@ -42,21 +42,22 @@ class ReaderThreads(Generic[R]):
         return work(self._make_reader(self._connection()))
 
     def _connection(self) -> Database:
-        if getattr(self._local, "generation", -1) != self._generation:
-            db = self._store.reader()
-            self._local.db, self._local.generation = db, self._generation
+        local, generation = self._local, self._generation
+        if getattr(local, "generation", -1) != generation:
+            old: Database | None = getattr(local, "db", None)
+            local.db, local.generation = self._store.reader(), generation
             with self._lock:
-                self._open.append(db)
-        found: Database = self._local.db
+                self._open.append(local.db)
+                if old is not None:
+                    self._open.remove(old)
+            if old is not None:
+                old.close()
+        found: Database = local.db
         return found
 
     def reset(self) -> None:
-        """The store is another file now: connections are made anew at their next use."""
-        with self._lock:
-            self._generation += 1
-            old, self._open = self._open, []
-        for db in old:
-            db.close()
+        """The store is another file now: each thread opens it anew at its next use."""
+        self._generation += 1
 
     def close(self) -> None:
         """Waits for what runs, and closes the connections."""

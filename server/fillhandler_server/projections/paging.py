@@ -30,7 +30,7 @@ def read_token(token: str, query: object) -> int:
     except (binascii.Error, ValueError):
         pass
     raise PageTokenInvalidError(
-        "the page token is not of a page of this request; send the same conditions, or none for the first page"
+        "the page token is not of this request; send it with the same conditions, or none for the first page"
     )
 
 

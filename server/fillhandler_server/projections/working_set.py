@@ -383,13 +383,12 @@ class WorkingSet:
         if isinstance(event, OrdersCleared):
             self._cleared.append(event)
             return
-        elif isinstance(event, StateImported):
+        if isinstance(event, StateImported):
             return
-        else:
-            self.dirty[event.order.number] = event.order
-            if isinstance(event, OrderReported):
-                digest = report_digest(event.report)
-                self._new_reports.append((event.order.number, digest, event.sequence))
+        self.dirty[event.order.number] = event.order
+        if isinstance(event, OrderReported):
+            digest = report_digest(event.report)
+            self._new_reports.append((event.order.number, digest, event.sequence))
         self.statistics.on_event(event, now)
 
     def on_fill(self, order: Order, fill: Fill, now: int) -> None:

@@ -88,7 +88,7 @@ class Gate:
         if needed is Role.OPEN:
             return
         role = self._role(metadata)
-        # A method that is not in the table may be any: only who may do everything learns that it is not there.
+        # A method that is not in the table: only who may do everything learns that it is not there.
         if role < (Role.ADMIN if needed is None else needed):
             raise PermissionDeniedError(f"the token's role does not allow {method}", method=method)
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from fillhandler.v1 import fill_service_pb2, fills_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from fillhandler.v1 import fill_service_pb2, fills_pb2
 from fillhandler_server.codec import varint
 from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome

@@ -6,13 +6,12 @@ Requests are checked as text, field by field; every violation of a message is re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from fillhandler.v1 import fill_service_pb2, fills_pb2, orders_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from fillhandler.v1 import fill_service_pb2, fills_pb2, orders_pb2
 from fillhandler_server.codec import contract_message, fill_to_message, from_timestamp, to_timestamp
 from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError, Violation
 from fillhandler_server.domain.events import Outcome

@@ -1,4 +1,4 @@
-"""FeedService: the journal as a resumable stream. Messages are hand-framed from the bytes that were committed."""
+"""FeedService: the journal as a resumable stream, its messages framed by hand from the committed bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from fillhandler.v1 import events_pb2
 from fillhandler.v1 import feed_service_pb2 as pb
-
 from fillhandler_server.codec import varint
 from fillhandler_server.domain.errors import (
     CursorAheadError,
@@ -46,7 +45,7 @@ class FeedService:
             )
         chosen = _filter(request)
         heartbeat = _heartbeat(request)
-        instance = feed.instance_id
+        instance, generation = feed.instance_id, feed.generation
         cursor = await self._start(request, instance)
         self._next_stream += 1
         stream = self._next_stream
@@ -57,7 +56,7 @@ class FeedService:
             yield _message(b"", cursor, instance, live=live)
             sent = time.monotonic()
             while True:
-                feed.check(instance)
+                feed.check(instance, generation)
                 frames: list[bytes] = []
                 size = 0
                 for held in await feed.read(cursor):
@@ -68,7 +67,7 @@ class FeedService:
                         size += len(part)
                         if size >= MESSAGE_BYTES:
                             break
-                feed.check(instance)
+                feed.check(instance, generation)
                 feed.cursors[stream] = cursor
                 caught_up = cursor >= feed.head
                 # Having caught up is told at once, also to a filter that nothing passed.
@@ -76,7 +75,8 @@ class FeedService:
                     live = caught_up
                     yield _message(b"".join(frames), cursor, instance, live=live)
                     sent = time.monotonic()
-                # Asked anew after the send: what was committed meanwhile has had its wake-up.
+                # Asked anew after the send: what happened meanwhile has had its wake-up.
+                feed.check(instance, generation)
                 if cursor >= feed.head:
                     await feed.wait(max(0.0, sent + heartbeat - time.monotonic()))
         finally:

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 import grpc
-from fillhandler.v1 import fill_service_pb2 as pb
 
+from fillhandler.v1 import fill_service_pb2 as pb
 from fillhandler_server import venues
 from fillhandler_server.domain.errors import FillHandlerError, FillNotFoundError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome

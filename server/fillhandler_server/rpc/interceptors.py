@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
@@ -51,9 +52,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Any:
         """Called by gRPC for every call, health, reflection and unknown methods included."""
         method = handler_call_details.method
         try:
@@ -91,11 +92,7 @@ def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
             # Ours are generators; health's Watch writes by the context itself.
             try:
                 answer = handler.unary_stream(_checked(request), context)
-                if hasattr(answer, "__aiter__"):
-                    async for response in answer:
-                        await context.write(response)
-                else:
-                    await answer
+                await (_written(answer, context) if hasattr(answer, "__aiter__") else answer)
             except Exception as error:  # noqa: BLE001
                 await _end(context, method, error)
 
@@ -116,11 +113,7 @@ def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
             # Raw requests are checked by their servicer: no second generator around each message.
             checked = requests if deserializer is None else _each_checked(requests)
             answer = handler.stream_stream(checked, context)
-            if hasattr(answer, "__aiter__"):
-                async for response in answer:
-                    await context.write(response)
-            else:
-                await answer
+            await (_written(answer, context) if hasattr(answer, "__aiter__") else answer)
         except Exception as error:  # noqa: BLE001
             await _end(context, method, error)
 
@@ -132,11 +125,22 @@ async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield _checked(request)
 
 
+async def _written(answer: AsyncGenerator[Any], context: Any) -> None:
+    # Closed here, not when the garbage collector comes by: a feed's end counts.
+    async with aclosing(answer):
+        async for response in answer:
+            await context.write(response)
+
+
 async def _end(context: Any, method: str, error: Exception) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
+    if isinstance(error, grpc.aio.InternalError):
+        # What a write raises when its client has gone: nobody is left to be told.
+        log.debug("%s: the client has gone", method)
+        return
     if type(error) in STATUSES:
-        assert isinstance(error, FillHandlerError)  # noqa: S101  # narrows the type for mypy
+        assert isinstance(error, FillHandlerError)  # narrows the type for mypy
         code, _text, status = to_status(error)
         await abort(context, code, status)
     incident, status = internal_status()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fillhandler.v1 import order_service_pb2 as pb
-
 from fillhandler_server.domain.errors import InvalidFieldError, OrderAmbiguousError, OrderNotFoundError
 from fillhandler_server.domain.events import OrdersCleared
 from fillhandler_server.domain.orders import Order

@@ -94,7 +94,7 @@ class Pipeline(Generic[T]):
                 await self._wait()
             while len(under_way) >= WINDOW_REQUESTS or self._weight >= WINDOW_WEIGHT:
                 await self._wait()
-            while self._writer.full:
+            while self._writer.full:  # noqa: ASYNC110  # its end comes from another thread, many times a second
                 # Other streams have filled the queue: this one's client waits by flow control.
                 await asyncio.sleep(_FULL_PAUSE_SECONDS)
             under_way.append((self._writer.run(work, weight=weight), weight))

@@ -14,8 +14,8 @@ from fillhandler_server.domain import errors as err
 
 DOMAIN: Final = "fillhandler"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
-# A client takes 8 KiB of trailing metadata, and loses the whole status with what is larger. The text goes there
-# percent-encoded, and the details in base64, with the text once more.
+# A client takes 8 KiB of trailing metadata, and loses the whole status with what is larger. The text goes
+# there percent-encoded, and the details in base64, with the text once more.
 _TEXT_BYTES_MAX: Final = 1000
 _METADATA_BYTES_MAX: Final = 1000
 _VIOLATION_BYTES_MAX: Final = 300

@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 from fillhandler_server.codec import decode_batch, from_timestamp
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.numbers import EXACT, ZERO, divide_inverse
-from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.orders import Order, stands
 from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.domain.sums import HOUR, FillSum, OrderSum, Scope, Sums
 from fillhandler_server.encryption import KeySource
-from fillhandler_server.domain.orders import stands
 from fillhandler_server.journal.database import PROJECTION_TABLES
 from fillhandler_server.journal.store import Store
 from fillhandler_server.projections.ranges import StoppedError, sums_of
