@@ -26,11 +26,11 @@ async def server(tmp_path: Path) -> AsyncIterator[RunningServer]:
 def draw() -> random.Random:
     """Random numbers that a failed test can be repeated with: its seed is in the captured output."""
     seed = int(os.environ.get("TEST_SEED") or random.SystemRandom().randrange(1 << 32))
-    print(f"seed {seed} (TEST_SEED repeats it)")  # noqa: T201  # shown when the test fails
+    print(f"seed {seed} (TEST_SEED repeats it)")  # shown when the test fails
     return random.Random(seed)
 
 
-# ------------------------------------------------------------------ pytest-grpc, with the real server behind it
+# ------------------------------------------------------------------ pytest-grpc, with the real server
 # Its own grpc_server is the synchronous one, and its grpc_addr leaves a bound socket behind.
 
 

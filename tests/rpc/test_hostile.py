@@ -109,9 +109,8 @@ async def test_hostile_numbers(server: RunningServer, number: str) -> None:
 )
 async def test_hostile_numbers_in_payloads(server: RunningServer, number: str) -> None:
     payload = (
-        '{"orderId": 1, "symbol": "BTCUSDT", "side": "BUY",'
-        ' "fills": [{"tradeId": 2, "qty": %s, "price": 1, "commission": 0, "commissionAsset": "BTC"}]}'
-        % number
+        '{"orderId": 1, "symbol": "BTCUSDT", "side": "BUY", "fills": [{"tradeId": 2, "qty": '
+        f'{number}, "price": 1, "commission": 0, "commissionAsset": "BTC"}}]}}'
     )
     began = time.monotonic()
     answer = await refused(
