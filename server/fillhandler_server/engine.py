@@ -90,7 +90,8 @@ class Engine:
         order = self.book.resolved.get((fill.venue, fill.account, fill.market, fill.symbol, fill.order_id))
         if order is None or (fill.client_order_id and order.client_order_id != fill.client_order_id):
             order = self._order_of_fill(fill)
-        sequence = order.fills.get(order.key_of(fill))
+        key = fill.trade_id if not fill.leg and fill.side == order.side else order.key_of(fill)
+        sequence = order.fills.get(key)
         if sequence is not None:
             return self._known_fill(order, fill, sequence)
         # As `_emit` does, without its detours: this is every fill there is.

@@ -64,7 +64,7 @@ def _part(event: Any, name: str) -> str:
 
 
 class FeedBatch:
-    """A committed batch as the feed holds it. What subscribers need of it is worked out once, for all of them."""
+    """A committed batch as the feed holds it; what subscribers need of it is worked out once for all."""
 
     __slots__ = ("_events", "_filtered", "_offsets", "_present", "batch")
 
@@ -126,7 +126,7 @@ class FeedBatch:
 
 
 class Feed:
-    """What subscribers read. `committed` and `replaced` come from the writer's thread, the rest is the loop's.
+    """What subscribers read. `committed` and `replaced` are the writer's thread's, the rest is the loop's.
 
     Many feeds are woken less often, and find more events at a time.
     """

@@ -127,6 +127,15 @@ STORIES: dict[str, list[list[Command]]] = {
         [bust(a_fill(order_id="", client_order_id="c")), record(a_fill("t2", 5))],
         [ACK, record(a_fill(order_id="7"))],
     ],
+    "a copy in the rows meets one that is not there yet": [
+        [terms(), record(a_fill(order_id="7")), record(a_fill(order_id="8"))],
+        [record(a_fill(order_id="", client_order_id="c")), ACK, record(a_fill("t2", 5))],
+        [record(a_fill("t3", 5))],
+    ],
+    "what waits meets trades without an order id": [
+        [correct(a_fill("A"), a_fill("B", 2)), bust(a_fill("C")), record(a_fill("Z", 7))],
+        [record(a_fill("A", 3, order_id="")), record(a_fill("C", 5, order_id=""))],
+    ],
     "contracts that are learned late": [
         [record(a_fill("t1", 2, 4, fees={"BTC": "1"})), record(a_fill("t2", 2, 4)), terms(order_id="7")],
         [

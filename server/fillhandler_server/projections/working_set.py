@@ -10,6 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Final
 
 from fillhandler_server.codec import decode_batch, fill_of
@@ -419,8 +420,8 @@ class WorkingSet:
         connection = self._db.conn
         for merged, into in self._merged:
             self._flush_merge(merged, into)
-        # In key order, so that neighbouring rows go to the same page.
-        self._new_fills.sort()
+        # By order, so that neighbouring rows go to the same page.
+        self._new_fills.sort(key=itemgetter(0))
         # Replacing: of a fill that two merged orders had, the rows may hold the one that does not stand.
         connection.executemany("INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?)", self._new_fills)
         connection.executemany("INSERT OR IGNORE INTO order_names VALUES (?, ?, ?, ?, ?)", self._new_names)

@@ -57,11 +57,10 @@ def record_batch(raw: bytes, session: Session) -> bytes:
     engine, book = session.engine, session.book
     plain = _plain_fills(raw, messages)
     if plain is not None:
-        resolved = book.resolved
-        unknown = [f for f in plain if (f.venue, f.account, f.market, f.symbol, f.order_id) not in resolved]
+        # Not evaluated where the book has all there is.
         book.prefetch(
-            [(f.venue, f.account, f.order_id) for f in unknown if f.order_id],
-            [(f.venue, f.account, f.client_order_id) for f in unknown if f.client_order_id],
+            ((f.venue, f.account, f.order_id) for f in plain if f.order_id),
+            ((f.venue, f.account, f.client_order_id) for f in plain if f.client_order_id),
         )
     out: list[bytes] = []
     duplicates = 0
@@ -173,13 +172,13 @@ def _plain_fills(raw: bytes, messages: Sequence[fills_pb2.Fill]) -> list[Fill] |
                 ids.append(currency)
                 numbers.append(amount)
                 pairs = ((currency, Decimal(amount)),)
-            time = None
-            if message.HasField("trade_time"):
-                stamp = message.trade_time
-                seconds, nanos = stamp.seconds, stamp.nanos
-                if not (0 <= seconds <= _SECONDS_MAX and 0 <= nanos < _NANOSECONDS):
-                    return None
-                time = seconds * _NANOSECONDS + nanos
+            stamp = message.trade_time
+            seconds, nanos = stamp.seconds, stamp.nanos
+            if not (0 <= seconds <= _SECONDS_MAX and 0 <= nanos < _NANOSECONDS):
+                return None
+            time: int | None = seconds * _NANOSECONDS + nanos
+            if not time and not message.HasField("trade_time"):
+                time = None
             fills.append(
                 Fill(
                     venue,
