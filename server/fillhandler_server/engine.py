@@ -208,7 +208,8 @@ class Engine:
         """The orders that a fill of this identity would join, or make one."""
         holders = self._holders(identity)
         if not identity.order_id and (holder := _holder(holders, identity)) is not None:
-            return [holder]
+            other = self._by_client_id_alone(identity, holder)
+            return [holder] if other is None else [holder, other]
         found, other = self._find(identity)
         taken = [order for order in holders if not order.order_id] if identity.order_id else []
         return [order for order in (found, other, *taken) if order is not None]
@@ -363,7 +364,8 @@ class Engine:
                 return order
         holders = self._holders(fill)
         if not fill.order_id and (holder := _holder(holders, fill)) is not None:
-            return holder
+            other = self._by_client_id_alone(fill, holder)
+            return holder if other is None else self._merge(holder, other)
         found, other = self._find(fill)
         if found is not None and other is not None:
             found = self._merge(found, other)
@@ -440,14 +442,24 @@ class Engine:
             found = _only(self.book.by_order_id(venue, account, said.order_id), market, symbol)
         if not said.client_order_id:
             return found, None
-        named = self.book.by_client_order_id(venue, account, said.client_order_id)
-        # Venues let a client id be used again: one that has another order id is another order.
-        unnumbered = [order for order in named if order is not found and not order.order_id]
         if found is not None:
-            return found, _only(unnumbered, market or found.market, symbol or found.symbol)
+            return found, self._by_client_id_alone(said, found)
         if not said.order_id:
-            found = _only(named, market, symbol)
-        return (found if found is not None else _only(unnumbered, market, symbol)), None
+            found = _only(self.book.by_client_order_id(venue, account, said.client_order_id), market, symbol)
+        return (found if found is not None else self._by_client_id_alone(said, None)), None
+
+    def _by_client_id_alone(self, said: Fill | OrderReport, found: Order | None) -> Order | None:
+        """The order, other than `found`, that is known by the message's client id and by no order id.
+
+        Venues let a client id be used again: one that has another order id is another order.
+        """
+        if not said.client_order_id:
+            return None
+        named = self.book.by_client_order_id(said.venue, said.account, said.client_order_id)
+        alone = [order for order in named if order is not found and not order.order_id]
+        if found is None:
+            return _only(alone, said.market, said.symbol)
+        return _only(alone, said.market or found.market, said.symbol or found.symbol)
 
     def _open(self, venue: str, account: str) -> Order:
         return Order(self.head + 1, venue, account)

@@ -338,6 +338,15 @@ def test_a_trade_taken_over_by_an_order_that_is_known_already(desk: MemoryDesk, 
     assert the_order(desk).cumulative == 8
 
 
+def test_a_trade_without_its_order_id_joins_the_client_id_to_the_order(desk: MemoryDesk) -> None:
+    desk.run(register(a_report(OrderStatus.PENDING_NEW, order_id="", client_order_id="c", order_quantity=3)))
+    desk.run(record(a_fill()))
+    assert len(desk.orders()) == 2
+    desk.run(record(no_id(client_order_id="c")))
+    order = the_order(desk)
+    assert (order.order_id, order.client_order_id, order.cumulative, order.leaves) == ("7", "c", 1, 2)
+
+
 def test_an_ambiguous_trade_is_booked_once(desk: MemoryDesk) -> None:
     desk.run(record(a_fill(order_id="7")), record(a_fill(order_id="8")))
     assert outcomes(desk.run(record(no_id()), record(no_id()))) == ["RECORDED", "DUPLICATE"]

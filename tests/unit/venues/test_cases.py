@@ -86,3 +86,11 @@ def test_each_row_of_a_list_alone(venue: str, case: dict) -> None:
         fills += venues.parse_payload(venue, "", json.dumps(row).encode()).fills
     if payload:
         assert [described_fill(fill) for fill in fills] == [exact(f) for f in case["expected"]["fills"]]
+
+
+@pytest.mark.parametrize("venue", ["binance", "bitget", "phemex"])
+def test_flat_forms_say_what_their_symbol_is_made_of(venue: str) -> None:
+    """So that notional has a currency and a base fee its effect, though the market is not told."""
+    flat = json.loads((FIXTURES / f"{venue}.json").read_text(encoding="utf-8"))[0]
+    (fill,) = venues.parse_payload("", "", json.dumps(flat["payload"]).encode()).fills
+    assert (fill.base_currency, fill.quote_currency) == ("BTC", "USDT")

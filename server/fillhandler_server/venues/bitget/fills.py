@@ -138,11 +138,13 @@ def read_unified_fill(row: Row, reading: Reading) -> None:
 
 
 def read_flat_fill(row: Row, reading: Reading) -> None:
-    """The flat form: `fillFee` is positive for a cost, and there is no time."""
+    """The flat form: `fillFee` is positive for a cost, and there is no time and no market."""
+    symbol = symbol_of(row)
+    base, quote = currencies(symbol, "")
     reading.fills.append(
         Fill(
             venue=reading.venue,
-            symbol=symbol_of(row),
+            symbol=symbol,
             order_id=row.id("orderId"),
             trade_id=row.optional_id("tradeId"),
             side=row.choice(SIDES, "side", default=Side.UNSPECIFIED),
@@ -153,5 +155,7 @@ def read_flat_fill(row: Row, reading: Reading) -> None:
             fees=last_fee(row, Sign.POSITIVE_IS_COST),
             liquidity=row.optional_choice(LIQUIDITIES, "tradeScope", default=Liquidity.UNSPECIFIED),
             trade_time=row.optional_time("fillTime", "cTime"),
+            base_currency=base,
+            quote_currency=quote,
         )
     )

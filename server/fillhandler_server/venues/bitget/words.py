@@ -92,9 +92,8 @@ def currencies(symbol: str, market: str) -> tuple[str, str]:
         return "", "USD" if symbol.endswith("USD") else ""
     if market == LINEAR and symbol.endswith("PERP"):  # BTCPERP: the USDC-margined contracts
         return symbol[:-4], "USDC"
-    if market == "":
-        return "", ""
-    return split_symbol(symbol, SPOT_QUOTES if market == SPOT else FUTURES_QUOTES)
+    # The flat form does not tell its market; what the symbol is made of does not depend on it.
+    return split_symbol(symbol, FUTURES_QUOTES if market == LINEAR else SPOT_QUOTES)
 
 
 def mix_side(row: Row) -> int:

@@ -276,8 +276,8 @@ def _read_fill(
             contract_kind=ContractKind.UNSPECIFIED if is_flat else terms.kind,
             multiplier=terms.multiplier,
             metadata=dict(metadata),
-            base_currency="" if is_flat else terms.base,
-            quote_currency="" if is_flat else terms.quote,
+            base_currency=terms.base,
+            quote_currency=terms.quote,
         )
     )
 
