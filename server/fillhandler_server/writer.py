@@ -34,6 +34,8 @@ log = logging.getLogger("fillhandler.writer")
 
 T = TypeVar("T")
 
+SMALL_WEIGHT_MAX: Final = 16
+"""A request of up to this many fills goes before larger ones."""
 GROUP_JOBS_MAX: Final = 512
 GROUP_BULK_FILLS_MAX: Final = 1_000
 BATCH_BYTES_MAX: Final = 1 << 20
@@ -157,7 +159,7 @@ class Writer:
         Args:
             work: called with the session; what it returns is the result. A `FillHandlerError` it raises
                 before it decided anything is the caller's, and nothing else changes.
-            weight: how many fills it carries; above 16 it goes behind the small ones.
+            weight: how many fills it carries; above `SMALL_WEIGHT_MAX` it goes behind the small ones.
             flush: also writes the rows of the projections before it is done.
 
         Raises:
@@ -179,7 +181,7 @@ class Writer:
         with self._condition:
             if self._closing:
                 raise ShuttingDownError("the server is stopping")
-            if job.weight > 16:
+            if job.weight > SMALL_WEIGHT_MAX:
                 if self._bulk_fills > QUEUE_BULK_FILLS_MAX:
                     raise StoreUnavailableError("too many fills wait for the store; send more slowly")
                 self._bulk_fills += job.weight

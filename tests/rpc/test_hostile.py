@@ -26,7 +26,6 @@ from fillhandler.v1 import (
     state_service_pb2,
 )
 from fillhandler_server.projections import paging
-from fillhandler_server.projections.reading import StoreReader
 from fillhandler_server.rpc import fill_service
 
 METHODS = [

@@ -10,14 +10,12 @@ from typing import Any, Final, Generic, TypeVar
 import grpc
 
 from fillhandler_server.domain.errors import ShuttingDownError
-from fillhandler_server.writer import Session, Writer
+from fillhandler_server.writer import SMALL_WEIGHT_MAX, Session, Writer
 
 T = TypeVar("T")
 
 WINDOW_REQUESTS: Final = 1024
 WINDOW_WEIGHT: Final = 50_000
-SMALL_WEIGHT_MAX: Final = 16
-"""What the writer takes for small: `Writer.submit`."""
 _FULL_PAUSE_SECONDS: Final = 0.005
 
 

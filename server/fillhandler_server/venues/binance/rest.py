@@ -33,7 +33,9 @@ def _instrument(row: Row, symbol: str) -> Instrument:
         return derivative(symbol)
     if not SPOT_KEYS.isdisjoint(names):
         return spot(symbol)
-    return UNKNOWN
+    # The market is not told; what the symbol is made of is the same on all of them.
+    made_of = spot(symbol)
+    return UNKNOWN._replace(base=made_of.base, quote=made_of.quote)
 
 
 # ---------------------------------------------------------------------- orders
