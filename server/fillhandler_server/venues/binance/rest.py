@@ -21,8 +21,6 @@ SPOT_KEYS: Final = frozenset(
 )
 OPTION_KEYS: Final = frozenset({"optionSide", "createDate", "quantityScale", "mmp"})
 
-UNKNOWN: Final = Instrument("", ContractKind.UNSPECIFIED, None, "", "")
-
 
 def _instrument(row: Row, symbol: str) -> Instrument:
     """By the keys of the answer, and by spellings that only one market has."""
@@ -33,9 +31,13 @@ def _instrument(row: Row, symbol: str) -> Instrument:
         return derivative(symbol)
     if not SPOT_KEYS.isdisjoint(names):
         return spot(symbol)
-    # The market is not told; what the symbol is made of is the same on all of them.
+    return _of_any_market(symbol)
+
+
+def _of_any_market(symbol: str) -> Instrument:
+    """Where the market is not told: what the symbol is made of is the same on all of them."""
     made_of = spot(symbol)
-    return UNKNOWN._replace(base=made_of.base, quote=made_of.quote)
+    return Instrument("", ContractKind.UNSPECIFIED, None, made_of.base, made_of.quote)
 
 
 # ---------------------------------------------------------------------- orders
@@ -137,7 +139,7 @@ def read_flat(row: Row, reading: Reading) -> None:
     side = row.choice(SIDES, "side", default=Side.UNSPECIFIED)
     time = row.optional_time("transactTime", "time")
     client_order_id = row.optional_id("clientOrderId")
-    _read_fills(row, reading, symbol, UNKNOWN, order_id, client_order_id, side, time)
+    _read_fills(row, reading, symbol, _of_any_market(symbol), order_id, client_order_id, side, time)
     if not row.data.get("fills"):
         reading.skip("empty", "an order without fills and without a status")
 
