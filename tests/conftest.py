@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Here, because pytest reads options only from the first conftest on its way."""
     group = parser.getgroup("bench", "what `make bench` measures (docs/benchmarks.md)")
     group.addoption("--bench-rounds", type=int, default=5, help="turns of reference and ours")
-    group.addoption("--bench-fills", type=int, default=50_000, help="fills a round")
+    group.addoption("--bench-fills", type=int, default=100_000, help="fills a round")
     group.addoption("--bench-long", action="store_true", help="the sizes of the goals: an hour")
     group.addoption("--gate", action="store_true", help="fail a row that is below its first gate")
 

@@ -48,7 +48,7 @@ class Options:
     """
 
     rounds: int = 5
-    fills: int = 50_000
+    fills: int = 100_000
     long: bool = False
 
 

@@ -18,7 +18,7 @@ def main(rows: Mapping[str, Measure]) -> None:
     parser = argparse.ArgumentParser(description="Measure rows; one JSON line each.")
     parser.add_argument("rows", nargs="*", choices=[[], *rows], metavar="ROW", help=", ".join(rows))
     parser.add_argument("--rounds", type=int, help="turns of reference and ours (default 5)")
-    parser.add_argument("--fills", type=int, help="fills a round (default 50000)")
+    parser.add_argument("--fills", type=int, help="fills a round (default 100000)")
     parser.add_argument("--long", action="store_true", help="the sizes of the goals; takes an hour")
     parser.add_argument("--gate", action="store_true", help="exit 1 below a first gate")
     given = parser.parse_args()

@@ -16,6 +16,7 @@ from fillhandler.v1 import events_pb2
 from fillhandler_server.codec import FILL_BODIES, BatchEncoder, decode_batch, event_from_message, fill_of
 from fillhandler_server.domain.events import Event
 from fillhandler_server.domain.fills import Fill, FillKey, FillState
+from fillhandler_server.domain.lifecycle import Lifecycle
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderReport
 from fillhandler_server.encryption import KeySource
@@ -142,7 +143,8 @@ _FIGURES = (
 
 def seen(order: Order, contents: Callable[[int], tuple[Fill, FillState]], *, exact: bool) -> dict[str, Any]:
     """Everything an order says. Not exact: without what may depend on when things arrived."""
-    state = {name: getattr(order, name) for name in Order.__slots__ if name not in _NOT_STATE}
+    names = (*Lifecycle.__slots__, *Order.__slots__)
+    state = {name: getattr(order, name) for name in names if name not in _NOT_STATE}
     state |= {name: getattr(order, name) for name in _FIGURES}
     state["fees"] = {currency: tuple(entry) for currency, entry in order.fees.items()}
     state["registration"] = _fields(order.registration) if order.registration is not None else None

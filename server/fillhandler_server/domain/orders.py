@@ -1,7 +1,8 @@
 """Orders: quantities as a fold over the fills that stand, a lifecycle as a fold over reports.
 
 Both folds commute, so the order of arrival does not matter: status, leaves and averages are functions of
-the sums (`Order.status` and below). The sums are exact; only what is shown is rounded.
+the sums (`Order.refresh` and below). The sums are exact; only what is shown is rounded. The fold over
+reports is in `lifecycle`.
 """
 
 from __future__ import annotations
@@ -10,61 +11,20 @@ from decimal import Decimal
 from typing import Any, Final
 
 from fillhandler_server.domain.fills import ContractKind, Fill, FillKey, Side
+from fillhandler_server.domain.lifecycle import Lifecycle, earliest
 from fillhandler_server.domain.numbers import EXACT, ONE, ZERO, divide_inverse, divide_shown
-from fillhandler_server.domain.reports import FINAL_STATUSES, PENDING_STATUSES, OrderReport, OrderStatus
+from fillhandler_server.domain.reports import FINAL_STATUSES, OrderStatus
+from fillhandler_server.domain.reversals import Reversals
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
 _fma: Final = EXACT.fma
 
-# Ties among final reports of the same venue time, in this order (domain.md, "Reports").
-_DEAD_RANK: Final = {OrderStatus.CANCELED: 0, OrderStatus.EXPIRED: 1, OrderStatus.REJECTED: 2}
-# Two pending reports of the same time: a cancel outlives the amend it overtakes.
-_PENDING_RANK: Final = {
-    OrderStatus.PENDING_NEW: 0,
-    OrderStatus.PENDING_REPLACE: 1,
-    OrderStatus.PENDING_CANCEL: 2,
-}
-
 type_key = str | FillKey
 """A fill's key within an order: the bare trade id in the common case (no leg, the order's own side)."""
 
 
-class Reversals:
-    """Busts and corrections of one order. Made only for orders that have any.
-
-    A chain A←B←C is kept as links; its root is the first fill, its head is what stands unless the root is
-    in `busted`.
-    """
-
-    __slots__ = ("busted", "corrections", "next", "previous", "waiting_busts", "waiting_corrections")
-
-    def __init__(self) -> None:
-        self.next: dict[FillKey, FillKey] = {}
-        self.previous: dict[FillKey, FillKey] = {}
-        self.busted: dict[FillKey, int] = {}
-        """Root → sequence of the bust."""
-        self.corrections: dict[FillKey, int] = {}
-        """Key of a correcting fill → sequence of its correction."""
-        self.waiting_busts: dict[FillKey, int] = {}
-        """Named fill → sequence of the bust that waits for it."""
-        self.waiting_corrections: dict[FillKey, list[tuple[Fill, int]]] = {}
-        """Named fill → corrections that wait for it, with their sequences."""
-
-    def root(self, key: FillKey) -> FillKey:
-        """The first link of the chain that `key` is in."""
-        while (before := self.previous.get(key)) is not None:
-            key = before
-        return key
-
-    def head(self, key: FillKey) -> FillKey:
-        """The last link of the chain that `key` is in."""
-        while (after := self.next.get(key)) is not None:
-            key = after
-        return key
-
-
-class Order:
+class Order(Lifecycle):
     """One order's state. Times are nanoseconds since the epoch; None and "" mean "not known"."""
 
     __slots__ = (
@@ -74,15 +34,9 @@ class Order:
         "client_order_id",
         "contract_kind",
         "counted",
-        "create_time",
         "cumulative",
-        "dead_status",
-        "dead_time",
-        "deaths",
-        "expected_price",
         "fees",
         "fill_count",
-        "filled_report_time",
         "fills",
         "fills_without_fee",
         "first_fill_time",
@@ -90,29 +44,14 @@ class Order:
         "inverse_notional",
         "inverse_quantity",
         "last_fill_time",
-        "limit_price",
-        "limit_time",
-        "live_reported",
         "market",
         "multiplier",
         "notional",
         "number",
         "order_id",
         "order_ids",
-        "order_quantity",
-        "partly_reported",
-        "pending_status",
-        "pending_time",
         "previous_order_id",
-        "quantity_time",
         "quote_currency",
-        "registered",
-        "registration",
-        "replaced_by",
-        "report_time",
-        "reported_average",
-        "reported_cumulative",
-        "reports",
         "retry_count",
         "reversals",
         "reversed_quantity",
@@ -120,15 +59,13 @@ class Order:
         "side",
         "status",
         "symbol",
-        "type",
-        "type_time",
-        "unknown_reported",
         "unpriced_quantity",
         "update_time",
         "venue",
     )
 
     def __init__(self, number: int, venue: str, account: str) -> None:
+        super().__init__()
         self.number = number
         self.venue = venue
         self.account = account
@@ -137,27 +74,12 @@ class Order:
         self.order_id = ""
         self.order_ids: list[str] = []
         self.previous_order_id = ""
-        self.replaced_by: dict[str, str] | None = None
-        """Order id → the one that took its place, for orders that were amended so."""
         self.client_order_id = ""
         self.side = 0
-        self.type = ""
-        self.type_time = -1
         self.base_currency = ""
         self.quote_currency = ""
         self.contract_kind = 0
         self.multiplier: Decimal | None = None
-
-        # What was ordered: the word of the latest report that states it, else the registration's.
-        self.order_quantity: Decimal | None = None
-        self.quantity_time = -1
-        self.limit_price: Decimal | None = None
-        self.limit_time = -1
-        self.expected_price: Decimal | None = None
-        self.create_time: int | None = None
-        self.registered = 0
-        """Sequence of its registration; 0 if it was opened from a fill or a report."""
-        self.registration: OrderReport | None = None
 
         # Quantities: sums over the fills that stand.
         self.cumulative = ZERO
@@ -178,25 +100,6 @@ class Order:
         self.fills: dict[type_key, int] = {}
         """Every fill ever recorded under it, correcting ones too → sequence of its event."""
         self.reversals: Reversals | None = None
-
-        # Lifecycle: each a commutative summary of the reports.
-        self.filled_report_time: int | None = None
-        self.deaths: dict[tuple[str, int], int] | None = None
-        """(order id, CANCELED, EXPIRED or REJECTED) → earliest time it was reported."""
-        self.dead_status = 0
-        self.dead_time = 0
-        """What of `deaths` counts."""
-        self.pending_status = 0
-        self.pending_time = -1
-        self.report_time = -1
-        """Latest time of a report that is neither pending nor of the order's end, which needs no time."""
-        self.live_reported = False
-        self.partly_reported = False
-        self.unknown_reported = False
-        self.reported_cumulative: Decimal | None = None
-        self.reported_average: Decimal | None = None
-        self.reports: dict[str, int] = {}
-        """Digest of each report taken → sequence of its event."""
 
         self.retry_count = 0
         self.status = int(OrderStatus.UNKNOWN)
@@ -359,78 +262,6 @@ class Order:
         self.inverse_quantity = _fma(quantity, Decimal(sign), self.inverse_quantity)
         self.inverse_notional = _fma(divide_inverse(quantity, price), Decimal(sign), self.inverse_notional)
 
-    # ------------------------------------------------------------------ lifecycle
-
-    def add_report(self, report: OrderReport, time: int) -> None:
-        """Takes a report into the lifecycle. `time` is the venue's, or that of arrival."""
-        status = report.status
-        if status in PENDING_STATUSES:
-            rank = _PENDING_RANK[OrderStatus(status)]
-            known = _PENDING_RANK[OrderStatus(self.pending_status)] if self.pending_status else -1
-            if (time, rank) > (self.pending_time, known):
-                self.pending_status, self.pending_time = int(status), time
-        elif status not in _DEAD_RANK:
-            self.report_time = max(self.report_time, time)
-        if status == OrderStatus.FILLED:
-            if self.filled_report_time is None or time < self.filled_report_time:
-                self.filled_report_time = time
-        elif status in _DEAD_RANK:
-            self._add_death(report.order_id, int(status), time)
-            self._weigh_deaths()
-        elif status == OrderStatus.NEW:
-            self.live_reported = True
-        elif status == OrderStatus.PARTIALLY_FILLED:
-            self.live_reported = self.partly_reported = True
-        elif status == OrderStatus.UNKNOWN:
-            self.unknown_reported = True
-        self._take_figures(report)
-        self.take_terms(report, time)
-
-    def _add_death(self, order_id: str, status: int, time: int) -> None:
-        deaths = self.deaths = self.deaths or {}
-        known = deaths.get((order_id, status))
-        deaths[order_id, status] = time if known is None else min(known, time)
-
-    def _weigh_deaths(self) -> None:
-        best: tuple[int, int, int] | None = None
-        for (order_id, status), time in (self.deaths or {}).items():
-            if status == OrderStatus.CANCELED and order_id in (self.replaced_by or ()):
-                continue  # that id was only superseded
-            rank = (time, _DEAD_RANK[OrderStatus(status)], status)
-            best = rank if best is None else min(best, rank)
-        self.dead_time, _, self.dead_status = best if best is not None else (0, 0, 0)
-
-    def _take_figures(self, report: OrderReport) -> None:
-        cumulative, average = report.cumulative_quantity, report.average_price
-        if cumulative is None:
-            return
-        known = self.reported_cumulative
-        if known is None or cumulative > known:
-            self.reported_cumulative, self.reported_average = cumulative, average
-        elif cumulative == known and average is not None:
-            # Two averages for one cumulative: any rule will do that does not depend on arrival.
-            ours = self.reported_average
-            self.reported_average = average if ours is None else max(ours, average)
-
-    def take_terms(self, report: OrderReport, time: int) -> None:
-        """Takes what a report or a registration (`time` −1) says the order is."""
-        quantity, price = report.order_quantity, report.limit_price
-        # The latest word stands; of two words of one time the larger, which does not depend on arrival.
-        if quantity is not None and (time, quantity) > (self.quantity_time, self.order_quantity or ZERO):
-            self.order_quantity, self.quantity_time = quantity, time
-        if price is not None and (
-            self.limit_price is None or (time, price) > (self.limit_time, self.limit_price)
-        ):
-            self.limit_price, self.limit_time = price, time
-        if report.type and (time, report.type) > (self.type_time, self.type):
-            self.type, self.type_time = report.type, time
-        if report.expected_price is not None and self.expected_price is None:
-            self.expected_price = report.expected_price
-        if report.create_time is not None and (
-            self.create_time is None or report.create_time < self.create_time
-        ):
-            self.create_time = report.create_time
-
     def absorb(self, other: Order) -> None:
         """Takes the sums and the lifecycle of an order that turned out to be this one.
 
@@ -450,7 +281,8 @@ class Order:
         self.learn_contract(other.contract_kind, other.multiplier, other.base_currency, other.quote_currency)
         self.header = None
         self._absorb_sums(other)
-        self._absorb_lifecycle(other)
+        self.absorb_reports(other)
+        self.retry_count += other.retry_count
 
     def _absorb_sums(self, other: Order) -> None:
         self.cumulative = _add(self.cumulative, other.cumulative)
@@ -465,40 +297,10 @@ class Order:
         self.fill_count += other.fill_count
         self.fills_without_fee += other.fills_without_fee
         self.reversed_quantity = _add(self.reversed_quantity, other.reversed_quantity)
-        self.first_fill_time = _least(self.first_fill_time, other.first_fill_time)
+        self.first_fill_time = earliest(self.first_fill_time, other.first_fill_time)
         if other.last_fill_time is not None:
             ours = self.last_fill_time
             self.last_fill_time = other.last_fill_time if ours is None else max(ours, other.last_fill_time)
-
-    def _absorb_lifecycle(self, other: Order) -> None:
-        self.filled_report_time = _least(self.filled_report_time, other.filled_report_time)
-        for (order_id, status), time in (other.deaths or {}).items():
-            self._add_death(order_id, status, time)
-        self._weigh_deaths()
-        if other.pending_status:
-            self.add_report(OrderReport(self.venue, other.pending_status), other.pending_time)
-        self.report_time = max(self.report_time, other.report_time)
-        self.live_reported |= other.live_reported
-        self.partly_reported |= other.partly_reported
-        self.unknown_reported |= other.unknown_reported
-        figures = OrderReport(
-            self.venue,
-            OrderStatus.UNSPECIFIED,
-            cumulative_quantity=other.reported_cumulative,
-            average_price=other.reported_average,
-            expected_price=other.expected_price,
-            create_time=other.create_time,
-        )
-        self._take_figures(figures)
-        self.take_terms(figures, -1)
-        self.take_terms(OrderReport(self.venue, OrderStatus.UNSPECIFIED, type=other.type), other.type_time)
-        quantity = OrderReport(self.venue, OrderStatus.UNSPECIFIED, order_quantity=other.order_quantity)
-        self.take_terms(quantity, other.quantity_time)
-        limit = OrderReport(self.venue, OrderStatus.UNSPECIFIED, limit_price=other.limit_price)
-        self.take_terms(limit, other.limit_time)
-        if not self.registered:
-            self.registered, self.registration = other.registered, other.registration
-        self.retry_count += other.retry_count
 
     # ------------------------------------------------------------------ what follows from both
 
@@ -599,12 +401,6 @@ def _last_of(replaced: dict[str, str], order_id: str) -> str:
     while order_id in replaced:
         order_id = replaced[order_id]
     return order_id
-
-
-def _least(ours: int | None, theirs: int | None) -> int | None:
-    if ours is None or theirs is None:
-        return theirs if ours is None else ours
-    return min(ours, theirs)
 
 
 def stands(order: Order, key: FillKey) -> bool:

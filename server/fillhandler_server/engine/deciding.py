@@ -17,7 +17,7 @@ from fillhandler_server.domain.fills import (
     enrich,
 )
 from fillhandler_server.domain.numbers import ZERO, canonical
-from fillhandler_server.domain.orders import Order, Reversals
+from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import (
     FINAL_STATUSES,
     PENDING_STATUSES,
@@ -25,6 +25,7 @@ from fillhandler_server.domain.reports import (
     OrderStatus,
     report_digest,
 )
+from fillhandler_server.domain.reversals import Reversals
 from fillhandler_server.engine.folding import compare_terms, fold, fold_recorded, may_follow
 from fillhandler_server.engine.resolving import (
     by_client_id_alone,

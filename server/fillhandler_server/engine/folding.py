@@ -17,12 +17,13 @@ from fillhandler_server.domain.fills import (
     content_digest,
 )
 from fillhandler_server.domain.numbers import EXACT, ZERO
-from fillhandler_server.domain.orders import Order, Reversals, stands
+from fillhandler_server.domain.orders import Order, stands
 from fillhandler_server.domain.reports import (
     OrderReport,
     OrderStatus,
     report_digest,
 )
+from fillhandler_server.domain.reversals import Reversals
 
 _SEPARATORS: Final = ("/", "-", "_")
 

@@ -15,7 +15,8 @@ from fillhandler_server.codec import (
 )
 from fillhandler_server.domain.fills import FillKey
 from fillhandler_server.domain.numbers import canonical
-from fillhandler_server.domain.orders import Order, Reversals
+from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reversals import Reversals
 from fillhandler_server.domain.sums import Counted
 
 # Plain attributes, by how they travel in JSON.

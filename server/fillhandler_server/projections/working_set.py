@@ -7,19 +7,18 @@ is in memory is therefore always ahead of or equal to the rows, and every look-u
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
-from fillhandler_server.codec import decode_batch, fill_of
 from fillhandler_server.domain.events import Event, FillRecorded, OrderReported, OrdersCleared, StateImported
 from fillhandler_server.domain.fills import Fill, FillKey, FillState
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import report_digest
 from fillhandler_server.journal import Batch, EventStore
 from fillhandler_server.journal.database import Database
+from fillhandler_server.projections.contents import Contents
+from fillhandler_server.projections.flushing import NewRows, clear_condition, clear_statement
 from fillhandler_server.projections.rows import COLUMNS, order_from_row, order_to_row
 from fillhandler_server.projections.statistics import Statistics
 
@@ -32,7 +31,6 @@ ORDERS_MAX: Final = 100_000
 FILL_KEYS_MAX: Final = 2_000_000
 NAMES_MAX: Final = 500_000
 _PREFETCH_MIN: Final = 4
-_DECODED_BATCHES_MAX: Final = 64
 
 
 class WorkingSet:
@@ -45,7 +43,6 @@ class WorkingSet:
             holding: the journal's batch that holds a sequence.
         """
         self._db = db
-        self._holding = holding
         self.statistics = Statistics(db)
         self.resolved: dict[tuple[str, str, str, str, str], Order] = {}
         self.now = 0
@@ -57,23 +54,13 @@ class WorkingSet:
         self._names: dict[_Name, list[int]] = {}
         """Every order number of a name; a name that is here is known completely."""
         self._scopes = {tuple(row) for row in db.execute("SELECT * FROM trade_scopes")}
-        self._changed = bool(db.execute("SELECT 1 FROM fill_changes LIMIT 1").fetchone())
-        self._decoded: OrderedDict[int, list[Any]] = OrderedDict()
-        # Not yet committed, so not in the journal: what `fill` finds here first.
-        self._fresh: dict[int, Fill] = {}
+        self._contents = Contents(db, holding)
         # Not yet flushed.
         self.dirty: dict[int, Order] = {}
-        self._new_fills: list[tuple[int, str, str, int, int]] = []
-        self._new_names: list[tuple[str, int, str, str, int]] = []
-        self._new_reports: list[tuple[int, str, int]] = []
-        self._new_conflicts: dict[tuple[int, str, str, int, str], int] = {}
-        self._changes: dict[int, tuple[int, int]] = {}
-        self._new_trades: dict[tuple[str, str, str, str, str, int], list[int]] = {}
-        self._merged: list[tuple[int, int]] = []
+        self._rows = NewRows()
         self._into: dict[int, int] = {}
         """Merged order → the one it went into; kept as long as `_names` may hold the old number."""
         self._cleared: list[OrdersCleared] = []
-        self._hidden = 0
         self.pending_events = 0
         self.renumbered: dict[int, int] | None = None
         """Where orders went that were merged, for who wants to know; None while nobody does."""
@@ -118,7 +105,7 @@ class WorkingSet:
                 "SELECT order_number FROM order_names WHERE name = ? AND kind = ?", [text, kind]
             )
         }
-        numbers |= {row[4] for row in self._new_names if row[0] == text and row[1] == kind}
+        numbers |= {row[4] for row in self._rows.names if row[0] == text and row[1] == kind}
         return self._current(numbers)
 
     def _named(self, name: _Name) -> list[Order]:
@@ -204,7 +191,7 @@ class WorkingSet:
             " ON o.number = f.order_number WHERE o.venue = ? AND o.account = ? AND o.symbol = ?",
             [venue, account, symbol],
         ).fetchall()
-        unflushed = [row for row in self._new_fills if self._scope(self.order(row[0])) == scope]
+        unflushed = [row for row in self._rows.fills if self._scope(self.order(row[0])) == scope]
         for trade_id, leg, side, number in rows:
             self._add_trade(scope, FillKey(trade_id, leg, side), self._goes_by(number))
         for number, trade_id, leg, side, _ in unflushed:
@@ -224,7 +211,7 @@ class WorkingSet:
                     self._add_trade(scope, key, number)
 
     def _add_trade(self, scope: tuple[str, str, str], key: FillKey, number: int) -> None:
-        self._new_trades.setdefault((*scope, *key), []).append(number)
+        self._rows.trades.setdefault((*scope, *key), []).append(number)
 
     def by_trade(self, venue: str, account: str, symbol: str, key: FillKey) -> list[Order]:
         """Every order of the symbol that holds a fill with this key, or waits for it, oldest first."""
@@ -236,7 +223,7 @@ class WorkingSet:
                 [venue, account, symbol, *key],
             )
         }
-        return self._current({*numbers, *self._new_trades.get((venue, account, symbol, *key), ())})
+        return self._current({*numbers, *self._rows.trades.get((venue, account, symbol, *key), ())})
 
     @staticmethod
     def _scope(order: Order) -> tuple[str, str, str]:
@@ -244,39 +231,19 @@ class WorkingSet:
 
     def fill(self, sequence: int) -> Fill:
         """The fill recorded at this sequence, enrichments included."""
-        at = self.change(sequence)[0]
-        fresh = self._fresh.get(at)
-        return fresh if fresh is not None else fill_of(self._message(at))
+        return self._contents.fill(sequence)
 
     def change(self, sequence: int) -> tuple[int, int]:
         """Where a fill's content stands now, and its state."""
-        if not self._changed:
-            return sequence, int(FillState.STANDING)
-        change = self._changes.get(sequence)
-        if change is None:
-            row = self._db.execute(
-                "SELECT content_sequence, state FROM fill_changes WHERE sequence = ?", [sequence]
-            ).fetchone()
-            change = (sequence, int(FillState.STANDING)) if row is None else (row[0], row[1])
-        return change
-
-    def _message(self, sequence: int) -> Any:
-        for first, messages in reversed(self._decoded.items()):
-            if first <= sequence < first + len(messages):
-                return messages[sequence - first]
-        batch = self._holding(sequence)
-        messages = self._decoded[batch.first_sequence] = decode_batch(batch.payload)
-        if len(self._decoded) > _DECODED_BATCHES_MAX:
-            self._decoded.popitem(last=False)
-        return messages[sequence - batch.first_sequence]
+        return self._contents.change(sequence)
 
     def conflict(self, order: Order, key: FillKey, digest: str) -> int:
         """Sequence of this very conflict if it was seen before, else 0."""
-        found = self._new_conflicts.get((order.number, *key, digest))
+        found = self._rows.conflicts.get((order.number, *key, digest))
         if found is not None:
             return found
         # Rows of what was merged into it go by the old number until the next flush.
-        numbers = [order.number, *(n for n, _ in self._merged if self._goes_by(n) == order.number)]
+        numbers = [order.number, *(n for n, _ in self._rows.merged if self._goes_by(n) == order.number)]
         row = self._db.execute(
             "SELECT min(sequence) FROM conflicts WHERE order_number IN (SELECT value FROM json_each(?))"
             " AND trade_id = ? AND leg = ? AND side = ? AND digest = ?",
@@ -304,7 +271,7 @@ class WorkingSet:
             if order.number not in numbers:
                 numbers.append(order.number)
                 numbers.sort()
-                self._new_names.append((text, kind, order.venue, order.account, order.number))
+                self._rows.names.append((text, kind, order.venue, order.account, order.number))
             if len(numbers) > 1:
                 self.resolved.clear()
 
@@ -314,34 +281,18 @@ class WorkingSet:
             self.renumbered[order.number] = into.number
         # Its names lead to the other from now on; `_named` follows.
         self._into[order.number] = into.number
-        self._new_names = [
-            (*row[:4], into.number) if row[4] == order.number else row for row in self._new_names
-        ]
+        self._rows.renumber(order, into)
         self.reindex(into)
         self.resolved.clear()
-        # Of a fill that both had, the one that stands in `into.fills`.
-        self._new_fills = [
-            (into.number, *row[1:]) if row[0] == order.number else row
-            for row in self._new_fills
-            if row[0] != order.number or into.fills[into.short_key(FillKey(*row[1:4]))] == row[4]
-        ]
-        self._new_reports = [
-            (into.number, *row[1:]) if row[0] == order.number else row for row in self._new_reports
-        ]
-        self._new_conflicts = {
-            ((into.number, *key[1:]) if key[0] == order.number else key): sequence
-            for key, sequence in self._new_conflicts.items()
-        }
-        self._merged.append((order.number, into.number))
         self._orders.pop(order.number, None)
         self.dirty.pop(order.number, None)
         self.statistics.uncount_order(order)
 
     def add_fill(self, order: Order, fill: Fill, sequence: int) -> None:
         """A fill was recorded under the order at this sequence."""
-        self._fresh[sequence] = fill
+        self._contents.fresh[sequence] = fill
         self._keys += 1
-        self._new_fills.append((order.number, fill.trade_id, fill.leg, fill.side, sequence))
+        self._rows.fills.append((order.number, fill.trade_id, fill.leg, fill.side, sequence))
         if self._scopes:
             self.add_trade(order, fill.key)
 
@@ -352,15 +303,11 @@ class WorkingSet:
 
     def replace_fill(self, order: Order, fill: Fill, fill_sequence: int, sequence: int) -> None:
         """The fill recorded at `fill_sequence` reads as `fill` now, by the event at `sequence`."""
-        state = self.change(fill_sequence)[1]
-        self._fresh[sequence] = fill
-        self._changes[fill_sequence] = (sequence, state)
-        self._changed = True
+        self._contents.replace(fill_sequence, fill, sequence)
 
     def set_state(self, fill_sequence: int, state: FillState) -> None:
         """The fill recorded at this sequence no longer counts."""
-        self._changes[fill_sequence] = (self.change(fill_sequence)[0], int(state))
-        self._changed = True
+        self._contents.set_state(fill_sequence, state)
 
     def recount(self, order: Order, fills: list[Fill], kind: int, multiplier: Decimal | None) -> None:
         """The order's standing fills were summed as another contract."""
@@ -373,7 +320,7 @@ class WorkingSet:
 
     def add_conflict(self, order: Order, key: FillKey, digest: str, sequence: int) -> None:
         """A conflict was recorded."""
-        self._new_conflicts[(order.number, *key, digest)] = sequence
+        self._rows.conflicts[(order.number, *key, digest)] = sequence
 
     def on_event(self, event: Event, now: int) -> None:
         """Takes every event after its fold: marks its order, feeds the statistics."""
@@ -389,7 +336,7 @@ class WorkingSet:
         self.dirty[event.order.number] = event.order
         if isinstance(event, OrderReported):
             digest = report_digest(event.report)
-            self._new_reports.append((event.order.number, digest, event.sequence))
+            self._rows.reports.append((event.order.number, digest, event.sequence))
         self.statistics.on_event(event, now)
 
     def on_fill(self, order: Order, fill: Fill, now: int) -> None:
@@ -402,7 +349,7 @@ class WorkingSet:
 
     def committed(self) -> None:
         """What was folded so far is in the journal now."""
-        self._fresh.clear()
+        self._contents.committed()
 
     def count_dirty(self) -> None:
         """Brings the statistics up to date."""
@@ -418,25 +365,8 @@ class WorkingSet:
     def flush(self, sequence: int) -> None:
         """Writes the rows of all that was folded up to `sequence`, inside the caller's transaction."""
         connection = self._db.conn
-        for merged, into in self._merged:
-            self._flush_merge(merged, into)
-        # By order, so that neighbouring rows go to the same page.
-        self._new_fills.sort(key=itemgetter(0))
-        # Replacing: of a fill that two merged orders had, the rows may hold the one that does not stand.
-        connection.executemany("INSERT OR REPLACE INTO fills VALUES (?, ?, ?, ?, ?)", self._new_fills)
-        connection.executemany("INSERT OR IGNORE INTO order_names VALUES (?, ?, ?, ?, ?)", self._new_names)
-        connection.executemany(
-            "INSERT OR REPLACE INTO fill_changes VALUES (?, ?, ?)",
-            [(at, content, state) for at, (content, state) in self._changes.items()],
-        )
-        connection.executemany(
-            "INSERT OR IGNORE INTO conflicts VALUES (?, ?, ?, ?, ?, ?)",
-            [(*key, at) for key, at in self._new_conflicts.items()],
-        )
-        connection.executemany(
-            "INSERT OR IGNORE INTO trades VALUES (?, ?, ?, ?, ?, ?, ?)",
-            sorted((*trade, self._goes_by(n)) for trade, ns in self._new_trades.items() for n in ns),
-        )
+        self._rows.write(connection, self._goes_by)
+        self._contents.flush()
         connection.executemany("INSERT OR IGNORE INTO trade_scopes VALUES (?, ?, ?)", sorted(self._scopes))
         self.count_dirty()
         dirty = self.dirty.values()
@@ -444,31 +374,16 @@ class WorkingSet:
             f"INSERT OR REPLACE INTO orders ({COLUMNS}) VALUES ({', '.join('?' * 17)})",
             [order_to_row(order) for order in dirty],
         )
-        connection.executemany("INSERT OR REPLACE INTO reports VALUES (?, ?, ?)", self._new_reports)
         for event in self._cleared:
-            connection.execute(*_clear_statement(event))
+            connection.execute(*clear_statement(event))
         self.statistics.flush()
         connection.execute("UPDATE meta SET value = ? WHERE name = 'projected_sequence'", (str(sequence),))
-
-    def _flush_merge(self, merged: int, into: int) -> None:
-        # A key that both have stays with the one merged into; the fold has counted it once.
-        for table in ("fills", "conflicts", "reports", "trades", "order_names"):
-            self._db.conn.execute(
-                f"UPDATE OR IGNORE {table} SET order_number = ? WHERE order_number = ?", (into, merged)
-            )
-            self._db.conn.execute(f"DELETE FROM {table} WHERE order_number = ?", (merged,))
-        self._db.conn.execute("DELETE FROM orders WHERE number = ?", (merged,))
 
     def flushed(self) -> None:
         """The flush is committed: what it wrote need not be kept."""
         self.dirty.clear()
-        self._new_fills.clear()
-        self._new_names.clear()
-        self._new_reports.clear()
-        self._new_conflicts.clear()
-        self._changes.clear()
-        self._new_trades.clear()
-        self._merged.clear()
+        self._rows.clear()
+        self._contents.flushed()
         if self._cleared:
             self._cleared.clear()
             self._evict(keep=0)
@@ -491,22 +406,5 @@ class WorkingSet:
 
     def clearable(self, event: OrdersCleared) -> int:
         """How many orders an `orders_cleared` event would hide, once all rows are flushed."""
-        where, values = _clear_condition(event)
+        where, values = clear_condition(event)
         return int(self._db.execute(f"SELECT count(*) FROM orders WHERE {where}", values).fetchone()[0])
-
-
-def _clear_condition(event: OrdersCleared) -> tuple[str, list[Any]]:
-    where = "final = 1 AND cleared = 0 AND coalesce(complete_time, update_time) <= ?"
-    values: list[Any] = [event.before]
-    for column in ("venue", "account", "symbol"):
-        if getattr(event, column):
-            where += f" AND {column} = ?"
-            values.append(getattr(event, column))
-    return where, values
-
-
-def _clear_statement(event: OrdersCleared) -> tuple[str, list[Any]]:
-    where, values = _clear_condition(event)
-    # An order that moved since then is shown again, though its row is written only now.
-    where += " AND sequence < ?"
-    return f"UPDATE orders SET cleared = ? WHERE {where}", [event.sequence, *values, event.sequence]

@@ -25,7 +25,7 @@ from fillhandler_server.domain.errors import InvalidFieldError
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.domain.sums import HOUR, Scope, Sums
 from fillhandler_server.projections import Reader, Readers
-from fillhandler_server.rpc.convert import Checker
+from fillhandler_server.rpc.checking import Checker
 from fillhandler_server.writer import Session, Writer
 
 BUCKET_HOURS_MAX: Final = 10 * 366 * 24

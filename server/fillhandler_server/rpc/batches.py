@@ -21,7 +21,8 @@ from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.numbers import canonical
-from fillhandler_server.rpc.convert import ID_LENGTH_MAX, entry_error, fill_from_request
+from fillhandler_server.rpc.checking import ID_LENGTH_MAX
+from fillhandler_server.rpc.convert import entry_error, fill_from_request
 from fillhandler_server.writer import Session
 
 _CANONICAL_LINES: Final = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{0,17}[1-9])?\n)*")

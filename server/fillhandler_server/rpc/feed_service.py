@@ -19,7 +19,7 @@ from fillhandler_server.domain.errors import (
 )
 from fillhandler_server.feed import MESSAGE_BYTES, Feed, Filter
 from fillhandler_server.projections import Readers
-from fillhandler_server.rpc.convert import Checker
+from fillhandler_server.rpc.checking import Checker
 
 RAW: Final = ("WatchEvents",)
 HEARTBEAT_SECONDS: Final = 10.0

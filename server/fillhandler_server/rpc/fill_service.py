@@ -17,6 +17,7 @@ from fillhandler_server.domain.reports import ParsedPayload
 from fillhandler_server.engine import Result
 from fillhandler_server.projections import FillQuery, ListedFill, Readers
 from fillhandler_server.rpc import batches, convert
+from fillhandler_server.rpc.checking import Checker
 from fillhandler_server.rpc.pipeline import Pipeline
 from fillhandler_server.writer import Session, Writer
 
@@ -100,7 +101,7 @@ class FillService:
 
     async def ListFills(self, request: pb.ListFillsRequest, context: Any) -> pb.ListFillsResponse:
         """A page of fills."""
-        check = convert.Checker("")
+        check = Checker("")
         query = FillQuery(
             venue=request.venue.lower(),
             account=request.account,

@@ -12,6 +12,7 @@ from fillhandler_server.domain.events import OrdersCleared
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.projections import OrderQuery, Readers
 from fillhandler_server.rpc import convert
+from fillhandler_server.rpc.checking import Checker
 from fillhandler_server.writer import Session, Writer
 
 _HOUR: Final = 3600 * 1_000_000_000
@@ -77,7 +78,7 @@ class OrderService:
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Any) -> pb.ListOrdersResponse:
         """A page of orders."""
-        check = convert.Checker("")
+        check = Checker("")
         check.enum("group", request.group, 2)
         query = OrderQuery(
             final={1: False, 2: True}.get(request.group),

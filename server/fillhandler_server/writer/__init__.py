@@ -14,23 +14,39 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
-from fillhandler_server.codec import BatchEncoder, decode_batch, event_from_message
+from fillhandler_server.codec import BatchEncoder
 from fillhandler_server.domain.errors import (
     FillHandlerError,
     ShuttingDownError,
     StoreFullError,
     StoreUnavailableError,
 )
-from fillhandler_server.domain.events import Event, OrdersCleared
+from fillhandler_server.domain.events import Event
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.orders import Order
-from fillhandler_server.engine import Engine, fold
-from fillhandler_server.journal import Batch, EventStore, Head, chained
+from fillhandler_server.engine import Engine
+from fillhandler_server.journal import Batch, EventStore, Head
 from fillhandler_server.projections import WorkingBook
+from fillhandler_server.writer.batching import batched
+from fillhandler_server.writer.jobs import Job, Session, Subscriber, answer
+from fillhandler_server.writer.replay import REPLAY_FLUSH_EVENTS, flush_book, refold, replay
 
 log = logging.getLogger("fillhandler.writer")
+
+__all__ = [
+    "GROUP_BULK_FILLS_MAX",
+    "REPLAY_FLUSH_EVENTS",
+    "SMALL_WEIGHT_MAX",
+    "Job",
+    "Session",
+    "Subscriber",
+    "Writer",
+    "flush_book",
+    "refold",
+    "replay",
+]
 
 T = TypeVar("T")
 
@@ -38,54 +54,11 @@ SMALL_WEIGHT_MAX: Final = 16
 """A request of up to this many fills goes before larger ones."""
 GROUP_JOBS_MAX: Final = 512
 GROUP_BULK_FILLS_MAX: Final = 1_000
-BATCH_BYTES_MAX: Final = 1 << 20
 FLUSH_EVENTS: Final = 50_000
 ANCHOR_SECONDS: Final = 0.5
 IDLE_FLUSH_SECONDS: Final = 0.05
 QUEUE_SMALL_MAX: Final = 20_000
 QUEUE_BULK_FILLS_MAX: Final = 200_000
-REPLAY_FLUSH_EVENTS: Final = 50_000
-
-
-class Session:
-    """What a job may touch, on the writer's thread, while it runs."""
-
-    def __init__(self, engine: Engine, book: WorkingBook, store: EventStore) -> None:
-        self.engine = engine
-        self.book = book
-        self.store = store
-
-
-class Subscriber(Protocol):
-    """Hears of every commit, on the writer's thread."""
-
-    def committed(self, batches: list[Batch]) -> None:
-        """These batches are durable."""
-
-    def replaced(self, instance_id: str, head: Head) -> None:
-        """The journal is another one from here on."""
-
-
-class Job(Generic[T]):
-    """One request to the writer."""
-
-    __slots__ = ("error", "flush", "future", "loop", "result", "weight", "work")
-
-    def __init__(
-        self,
-        work: Callable[[Session], T],
-        future: Future[T] | asyncio.Future[T],
-        loop: asyncio.AbstractEventLoop | None,
-        weight: int,
-        flush: bool,
-    ) -> None:
-        self.work = work
-        self.future = future
-        self.loop = loop
-        self.weight = weight
-        self.flush = flush
-        self.result: Any = None
-        self.error: BaseException | None = None
 
 
 class Writer:
@@ -244,7 +217,7 @@ class Writer:
                 self._recover()
             self._decide(group)
             self._commit(any(job.flush for job in group))
-        except self.store.errors as error:
+        except Exception as error:  # noqa: BLE001  # a thread that ends leaves every caller waiting for ever
             self._failed(group, error)
         self._answer(group)
 
@@ -295,15 +268,12 @@ class Writer:
         """Adds frames to the journal, inside a transaction, in batches of bounded size."""
         batches: list[Batch] = []
         times = self._encoder.take_trade_times()
-        head = self._tip
-        for first, last in _chunks(frames, BATCH_BYTES_MAX):
-            payload = b"".join(frames[first:last])
-            batch = chained(head, last - first, self.engine.now, payload)
-            known = [moment for moment in times[first:last] if moment is not None]
-            self.store.journal.append(batch, (min(known), max(known)) if known else None)
+        for batch, span in batched(self._tip, frames, times, self.engine.now):
+            self.store.journal.append(batch, span)
             batches.append(batch)
-            head = Head(batch.last_sequence, batch.hash, batch.commit_time)
-        self._tip = head
+        if batches:
+            last = batches[-1]
+            self._tip = Head(last.last_sequence, last.hash, last.commit_time)
         return batches
 
     def _committed(self, batches: list[Batch]) -> None:
@@ -330,21 +300,11 @@ class Writer:
                 self._commit(flush=True)
             if self._anchor_due and time.monotonic() - self._anchored >= ANCHOR_SECONDS:
                 self._anchor()
-        except self._failures as error:
+        except Exception as error:  # noqa: BLE001  # as in `_process`
             self._failed([], error)
 
     def _answer(self, group: list[Job[Any]]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
-        for job in group:
-            if job.loop is not None:
-                by_loop.setdefault(job.loop, []).append(job)
-            else:
-                _settle(job)
-        for loop, jobs in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_resolve, jobs)
-            except RuntimeError:  # the loop is closed; nobody waits any more
-                continue
+        answer(group)
 
     # ------------------------------------------------------------------ long pieces of work
 
@@ -431,8 +391,8 @@ class Writer:
 
     def _failed(self, group: list[Job[Any]], error: Exception) -> None:
         """After a write or sync error nothing is acknowledged: the file says later what it holds."""
-        full = "full" in str(error)
-        log.error("the store failed: %s", error)
+        full = isinstance(error, self.store.errors) and "full" in str(error)
+        log.error("the store failed: %s", error, exc_info=not isinstance(error, self._failures))
         for job in group:
             if job.error is None:
                 job.error = (
@@ -444,7 +404,7 @@ class Writer:
         if full:
             try:
                 self._recover()
-            except self.store.errors as again:
+            except self._failures as again:
                 log.error("the store cannot be read again yet: %s", again)
 
     def _recover(self) -> None:
@@ -461,62 +421,3 @@ class Writer:
             self._anchor()
         except self._failures as error:
             log.error("the last flush failed; the next start replays the journal: %s", error)
-
-
-def replay(store: EventStore, book: WorkingBook) -> None:
-    """Folds what the journal holds behind the rows of the projections, and writes those rows."""
-    projected = store.projected_sequence
-    last = projected
-    for batch in store.journal.scan(projected):
-        for message in decode_batch(batch.payload):
-            if message.sequence > projected:
-                refold(store.db, book, message, batch.commit_time)
-                last = message.sequence
-    if book.pending:
-        flush_book(store.db, book, last)
-
-
-def refold(db: Any, book: WorkingBook, message: Any, commit_time: int) -> None:
-    """Folds an event of the journal once more, and writes the rows when there are many."""
-    book.now = commit_time
-    event = event_from_message(message, book)
-    fold(book, event, commit_time)
-    book.on_event(event, commit_time)
-    if isinstance(event, OrdersCleared) or book.pending_events >= REPLAY_FLUSH_EVENTS:
-        flush_book(db, book, message.sequence)
-
-
-def flush_book(db: Any, book: WorkingBook, sequence: int) -> None:
-    """Writes the rows of all that was folded up to a sequence which is in the journal."""
-    with db.atomic():
-        book.flush(sequence)
-    book.committed()
-    book.flushed()
-
-
-def _chunks(frames: list[bytes], size_max: int) -> list[tuple[int, int]]:
-    """Ranges of frames whose bytes stay below a bound."""
-    ranges: list[tuple[int, int]] = []
-    first = size = 0
-    for at, frame in enumerate(frames):
-        if size and size + len(frame) > size_max:
-            ranges.append((first, at))
-            first, size = at, 0
-        size += len(frame)
-    if first < len(frames):
-        ranges.append((first, len(frames)))
-    return ranges
-
-
-def _resolve(jobs: list[Job[Any]]) -> None:
-    for job in jobs:
-        _settle(job)
-
-
-def _settle(job: Job[Any]) -> None:
-    if job.future.done():  # its caller has gone
-        return
-    if job.error is not None:
-        job.future.set_exception(job.error)
-    else:
-        job.future.set_result(job.result)
