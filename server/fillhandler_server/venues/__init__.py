@@ -1,39 +1,55 @@
-"""Venue payloads to fills and order reports. Pure functions: no I/O, no clock, no network."""
+"""Venue payloads to fills and order reports. Pure functions: no I/O, no clock, no network.
+
+A module or package here with a `VENUE` is a venue: adding one is adding its file (docs/adding-a-venue.md).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+import importlib
+import pkgutil
+from typing import Final
 
 from fillhandler_server.domain.errors import InvalidFieldError
 from fillhandler_server.domain.fills import MAIN_ACCOUNT
+from fillhandler_server.domain.instruments import Instruments
 from fillhandler_server.domain.reports import ParsedPayload
-from fillhandler_server.venues import binance, bitget, phemex
-from fillhandler_server.venues.json_text import Json, load, shown
-from fillhandler_server.venues.phemex.scales import DOCUMENTED_SCALES, Scales
+from fillhandler_server.venues.json_text import load, shown
+from fillhandler_server.venues.kinds import Venue, read_document
 from fillhandler_server.venues.reading import Reading
 
-
-class _Venue(NamedTuple):
-    read: Callable[[object, Reading], None]
-    claims: Callable[[Json], bool]
-    """Whether an object's keys are this venue's and no other's."""
+__all__ = ["SHIPPED", "Venue", "known", "listed", "parse_payload"]
 
 
-_VENUES: Final = {
-    "binance": _Venue(binance.read, binance.claims),
-    "bitget": _Venue(bitget.read, bitget.claims),
-    "phemex": _Venue(phemex.read, phemex.claims),
-}
+def _found() -> dict[str, Venue]:
+    venues: dict[str, Venue] = {}
+    for found in pkgutil.iter_modules(__path__):
+        venue = getattr(importlib.import_module(f"{__name__}.{found.name}"), "VENUE", None)
+        if isinstance(venue, Venue):
+            venues[venue.name] = venue
+    return dict(sorted(venues.items()))
+
+
+_VENUES: Final = _found()
+
+SHIPPED: Final = Instruments(
+    (item for venue in _VENUES.values() for item in venue.instruments),
+    {(venue.name, name): places for venue in _VENUES.values() for name, places in venue.value_places.items()},
+)
+"""The instruments that the venues' documents state and their payloads need."""
 
 
 def known() -> tuple[str, ...]:
     """The venues that have a module here, in alphabetical order."""
-    return tuple(sorted(_VENUES))
+    return tuple(_VENUES)
+
+
+def listed() -> tuple[Venue, ...]:
+    """The same, each with what its module says of it."""
+    return tuple(_VENUES.values())
 
 
 def parse_payload(
-    venue: str, account: str, payload: bytes, *, phemex_scales: Scales = DOCUMENTED_SCALES
+    venue: str, account: str, payload: bytes, *, instruments: Instruments = SHIPPED
 ) -> ParsedPayload:
     """Every fill and order report in a venue's own JSON; what is neither is told in `skipped`.
 
@@ -41,7 +57,7 @@ def parse_payload(
         venue: its name in any case; "" where the payload's keys name exactly one known venue.
         account: "" is "main".
         payload: the venue's JSON as it came.
-        phemex_scales: the scales of Phemex's scaled integers.
+        instruments: what payloads do not say: scales, contract sizes, spellings.
 
     Raises:
         InvalidFieldError: a value of a known kind is missing or wrong (its JSON path), the venue is not known
@@ -54,9 +70,9 @@ def parse_payload(
     document = load(payload)
     if not name:
         name = _tell_venue(document)
-    reading = Reading(name, account or MAIN_ACCOUNT, phemex_scales)
+    reading = Reading(name, account or MAIN_ACCOUNT, instruments)
     try:
-        _VENUES[name].read(document, reading)
+        read_document(_VENUES[name].kinds, document, reading)
     except RecursionError:  # wrappers in wrappers, each of a known kind
         raise InvalidFieldError.of("payload", "nested too deep") from None
     return reading.result()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fillhandler_server.domain.errors import UnsupportedPayloadError
+from fillhandler_server.domain.instruments import Instrument
 from fillhandler_server.venues.json_text import Json, shown
 from fillhandler_server.venues.reading import Reading, Row
 
@@ -16,6 +18,28 @@ class Kind(NamedTuple):
     name: str
     matches: Callable[[Json], bool]
     read: Callable[[Row, Reading], None]
+
+
+def claims_nothing(_: Json) -> bool:
+    """For venues whose payloads always come with their venue's name."""
+    return False
+
+
+class Venue(NamedTuple):
+    """What a module of this package gives as `VENUE`: all there is to know of a venue's payloads."""
+
+    name: str
+    """Lower case, as in `venue` of every message."""
+    title: str
+    """For people: the venue's own spelling and the markets that are understood."""
+    kinds: tuple[Kind, ...]
+    """The kinds of objects, told apart by their keys, in the order of the looking."""
+    claims: Callable[[Json], bool] = claims_nothing
+    """Whether an object's keys are this venue's and no other's."""
+    instruments: tuple[Instrument, ...] = ()
+    """What the payloads do not say about the symbols in them."""
+    value_places: Mapping[str, int] = MappingProxyType({})
+    """By currency, the decimal places of scaled integer amounts."""
 
 
 def keys(*needed: str, without: Iterable[str] = ()) -> Callable[[Json], bool]:

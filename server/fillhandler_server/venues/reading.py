@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from fillhandler_server.domain.errors import InvalidFieldError, Violation
 from fillhandler_server.domain.fills import Fill, derived_trade_id
+from fillhandler_server.domain.instruments import Instrument, Instruments
 from fillhandler_server.domain.numbers import EXACT, NUMBER, ONE, ZERO, from_json_number
 from fillhandler_server.domain.reports import OrderReport, ParsedPayload, Skipped
 from fillhandler_server.venues.json_text import Json, clean, shown
@@ -359,13 +360,12 @@ class Row:
 class Reading:
     """One payload being read: what was understood so far, and every fault."""
 
-    __slots__ = ("account", "faults", "fills", "reports", "scales", "skips", "venue")
+    __slots__ = ("account", "faults", "fills", "instruments", "reports", "skips", "venue")
 
-    def __init__(self, venue: str, account: str, scales: object = None) -> None:
+    def __init__(self, venue: str, account: str, instruments: Instruments) -> None:
         self.venue = venue
         self.account = account
-        self.scales = scales
-        """What a venue's module needs to know and no payload says (`phemex.scales.Scales`)."""
+        self.instruments = instruments
         self.fills: list[Fill] = []
         self.reports: list[OrderReport] = []
         self.skips: dict[tuple[str, str], int] = {}
@@ -399,9 +399,37 @@ class Reading:
         """
         if self.faults:
             raise InvalidFieldError(*dict.fromkeys(self.faults))
+        self._complete()
         self._derive_trade_ids()
         skipped = [Skipped(kind, reason, count) for (kind, reason), count in self.skips.items()]
         return ParsedPayload(self.venue, self.fills, self.reports, skipped)
+
+    def instrument(self, symbol: str, market: str = "") -> Instrument | None:
+        """What is known of one of the venue's symbols."""
+        return self.instruments.find(self.venue, symbol, market)
+
+    def canonical(self, spelling: str) -> str:
+        """The venue's one canonical spelling of a symbol."""
+        return self.instruments.canonical(self.venue, spelling)
+
+    def value_places(self, currency: str) -> int | None:
+        """The decimal places of the venue's scaled integer amounts of a currency."""
+        return self.instruments.value_places.get((self.venue, currency))
+
+    def _complete(self) -> None:
+        """Fills in what the payload left open and the instrument table knows; what was read stands."""
+        find, venue = self.instruments.find, self.venue
+        items: tuple[Fill | OrderReport, ...] = (*self.fills, *self.reports)
+        for item in items:
+            known = find(venue, item.symbol, item.market)
+            if known is None:
+                continue
+            item.market = item.market or known.market
+            item.contract_kind = item.contract_kind or known.kind
+            if item.multiplier is None:
+                item.multiplier = known.multiplier
+            if not item.base_currency and not item.quote_currency:
+                item.base_currency, item.quote_currency = known.base, known.quote
 
     def _derive_trade_ids(self) -> None:
         seen: dict[str, int] = {}

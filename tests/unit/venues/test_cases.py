@@ -13,7 +13,7 @@ from fillhandler_server.domain.reports import OrderReport, OrderStatus
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "venues"
 CASES = [
     pytest.param(venue, case, id=f"{venue}-{case['name']}")
-    for venue in ("binance", "bitget", "phemex")
+    for venue in venues.known()
     for case in json.loads((FIXTURES / f"{venue}.json").read_text(encoding="utf-8"))
 ]
 

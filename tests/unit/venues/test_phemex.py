@@ -11,8 +11,8 @@ import pytest
 from fillhandler_server import venues
 from fillhandler_server.domain.errors import InvalidFieldError, UnsupportedPayloadError
 from fillhandler_server.domain.fills import ContractKind, Liquidity, Side
+from fillhandler_server.domain.instruments import Instrument
 from fillhandler_server.domain.reports import OrderStatus, ParsedPayload
-from fillhandler_server.venues.phemex.scales import DOCUMENTED_SCALES, ContractScale
 
 pytestmark = pytest.mark.parsing
 
@@ -104,8 +104,9 @@ def test_contracts_settled_in_dollars() -> None:
 def test_unknown_scales_are_refused_and_can_be_added() -> None:
     row = CONTRACT_TRADE | {"symbol": "FOOUSD", "currency": "FOO"}
     assert refused(row) == ["execPriceEp", "execFeeEv"]
-    scales = DOCUMENTED_SCALES.adding({"FOOUSD": ContractScale(2, "FOO", ContractKind.INVERSE)}, {"FOO": 6})
-    (fill,) = parse(row, phemex_scales=scales).fills
+    foo = Instrument("phemex", "FOOUSD", "inverse", ContractKind.INVERSE, settle="FOO", price_places=2)
+    instruments = venues.SHIPPED.adding([foo], {("phemex", "FOO"): 6})
+    (fill,) = parse(row, instruments=instruments).fills
     assert (fill.price, fill.fees) == (D(715000), (("FOO", D("-0.002447")),))
     assert refused(rows(SPOT_TRADE | {"symbol": "sFOOUSDT", "baseCurrency": "FOO"})) == [
         "data.rows[0].execBaseQtyEv", "data.rows[0].baseQtyEv",

@@ -10,7 +10,7 @@ from typing import Final
 
 from fillhandler_server.venues.binance import rest, stream
 from fillhandler_server.venues.json_text import Json
-from fillhandler_server.venues.kinds import Kind, any_key, dispatch, keys, read_document, skipping
+from fillhandler_server.venues.kinds import Kind, Venue, any_key, dispatch, keys, skipping
 from fillhandler_server.venues.reading import Reading, Row
 
 
@@ -154,11 +154,6 @@ KINDS: Final = (
 """The kinds of objects, told apart by their keys, in the order of the looking."""
 
 
-def read(document: object, reading: Reading) -> None:
-    """Reads a whole payload."""
-    read_document(KINDS, document, reading)
-
-
 def claims(data: Json) -> bool:
     """Whether an object's keys are Binance's and no other venue's."""
     for inner in (data, data.get("data"), data.get("event")):
@@ -178,3 +173,6 @@ def claims(data: Json) -> bool:
         or ("optionSide" in data and "tradeId" in data)
         or "commissionAsset" in data
     )
+
+
+VENUE: Final = Venue("binance", "Binance: spot, margin, USD-M and COIN-M futures, options", KINDS, claims)

@@ -12,7 +12,7 @@ from fillhandler_server.venues.bitget import answers, fills, orders
 from fillhandler_server.venues.bitget.fees import Sign
 from fillhandler_server.venues.bitget.words import INST_TYPES, SPOT
 from fillhandler_server.venues.json_text import Json
-from fillhandler_server.venues.kinds import Kind, any_key, dispatch, keys, read_document, skipping
+from fillhandler_server.venues.kinds import Kind, Venue, any_key, dispatch, keys, skipping
 from fillhandler_server.venues.reading import Reading, Row
 
 _LISTS: Final = ("fillList", "fills", "orderList", "entrustedList", "list", "resultList")
@@ -175,11 +175,6 @@ KINDS: Final = (
 """The kinds of objects, told apart by their keys, in the order of the looking."""
 
 
-def read(document: object, reading: Reading) -> None:
-    """Reads a whole payload."""
-    read_document(KINDS, document, reading)
-
-
 def claims(data: Json) -> bool:
     """Whether an object's keys are Bitget's and no other venue's."""
     arg = data.get("arg")
@@ -196,3 +191,6 @@ def claims(data: Json) -> bool:
     return ("tradeScope" in data and ("tradeId" in data or "execId" in data)) or (
         "clientOid" in data and "cTime" in data
     )
+
+
+VENUE: Final = Venue("bitget", "Bitget: spot, margin, futures, unified account", KINDS, claims)

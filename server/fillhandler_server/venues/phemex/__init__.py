@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from fillhandler_server.venues.json_text import Json
-from fillhandler_server.venues.kinds import Kind, any_key, dispatch, read_document, skipping
+from fillhandler_server.venues.kinds import Kind, Venue, any_key, dispatch, skipping
 from fillhandler_server.venues.phemex.rows import is_row, read_row
+from fillhandler_server.venues.phemex.scales import INSTRUMENTS, VALUE_PLACES
 from fillhandler_server.venues.reading import Reading, Row
 
 _ORDERS: Final = ("orders_p", "orders", "orders_mao")
@@ -156,11 +157,6 @@ KINDS: Final = (
 """The kinds of objects, told apart by their keys, in the order of the looking."""
 
 
-def read(document: object, reading: Reading) -> None:
-    """Reads a whole payload."""
-    read_document(KINDS, document, reading)
-
-
 def claims(data: Json) -> bool:
     """Whether an object's keys are Phemex's and no other venue's."""
     if "orders_p" in data or "orders_mao" in data:
@@ -178,3 +174,8 @@ def claims(data: Json) -> bool:
             return {"closed", "fills", "open"} <= orders.keys()
         inner = orders[0] if isinstance(orders, list) and orders else None
     return isinstance(inner, dict) and inner is not data and claims(inner)
+
+
+VENUE: Final = Venue(
+    "phemex", "Phemex: scaled and hedged contracts, spot, margin", KINDS, claims, INSTRUMENTS, VALUE_PLACES
+)

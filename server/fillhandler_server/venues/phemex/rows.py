@@ -15,7 +15,7 @@ from fillhandler_server.domain.numbers import EXACT, ZERO, divide_shown
 from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.venues.currencies import split_symbol
 from fillhandler_server.venues.json_text import Json
-from fillhandler_server.venues.phemex.scales import Scales
+from fillhandler_server.venues.phemex.scales import SPOT_PRICE_PLACES
 from fillhandler_server.venues.phemex.words import (
     ACKNOWLEDGED,
     FILLS,
@@ -50,6 +50,11 @@ LINEAR_QUOTES: Final = frozenset({"USDT", "USDC", "USD"})
 SPOT_QUOTES: Final = frozenset({"USDT", "USDC", "BTC", "ETH"})
 
 
+HOW_TO_ADD: Final = (
+    "add it with `fillhandler instruments import`, or under `instruments` in the configuration"
+)
+
+
 def _is_nothing(identifier: str) -> bool:
     return not identifier.strip("0-")
 
@@ -68,7 +73,7 @@ class _Terms:
     """The currency of the fee where the row names none."""
     is_spot: bool
     is_scaled: bool
-    scales: Scales
+    price_places: int | None
 
     def price(self, row: Row, *stems: str) -> Decimal | None:
         """A price, under its plain name or its scaled one."""
@@ -76,15 +81,10 @@ class _Terms:
         names = [stem + suffix for stem in stems for suffix in ("Ep", "EP")]
         if plain is not None or not row.has(*names):
             return plain
-        if self.is_spot:
-            return row.optional_scaled(self.scales.spot_price_places, *names)
-        contract = self.scales.contracts.get(self.symbol)
-        if contract is None:
-            row.fail(
-                row.first(*names), f"the price scale of {self.symbol} is not known; add it to the scales"
-            )
+        if self.price_places is None:
+            row.fail(row.first(*names), f"the price scale of {self.symbol} is not known; {HOW_TO_ADD}")
             return None
-        return row.optional_scaled(contract.price_places, *names)
+        return row.optional_scaled(self.price_places, *names)
 
     def value(self, row: Row, stem: str, currency: str) -> Decimal | None:
         """An amount of a currency."""
@@ -95,18 +95,14 @@ class _Terms:
             return plain
         if not number:
             return ZERO  # at any scale
-        places = self.scales.currencies.get(currency)
+        places = row.reading.value_places(currency)
         if places is None:
-            row.fail(
-                key, f"the value scale of {currency or 'its currency'} is not known; add it to the scales"
-            )
+            row.fail(key, f"the value scale of {currency or 'its currency'} is not known; {HOW_TO_ADD}")
             return None
         return row.optional_scaled(places, key)
 
 
 def _terms(row: Row, reading: Reading) -> _Terms:
-    scales = reading.scales
-    assert isinstance(scales, Scales)
     symbol = row.id("symbol")
     names = row.data.keys()
     is_scaled = not SCALED_KEYS.isdisjoint(names)
@@ -115,27 +111,27 @@ def _terms(row: Row, reading: Reading) -> _Terms:
         if not base or not quote:
             split = split_symbol(symbol.removeprefix("s"), SPOT_QUOTES)
             base, quote = base or split[0], quote or split[1]
-        return _Terms(symbol, "spot", ContractKind.SPOT, None, base, quote, "", True, is_scaled, scales)
-    contract = scales.contracts.get(symbol) if is_scaled else None
+        known = reading.instrument(symbol, "spot")
+        places = SPOT_PRICE_PLACES if known is None or known.price_places is None else known.price_places
+        return _Terms(symbol, "spot", ContractKind.SPOT, None, base, quote, "", True, is_scaled, places)
+    contract = reading.instrument(symbol) if is_scaled else None
     if contract is not None:
-        market = "inverse" if contract.kind == ContractKind.INVERSE else "linear"
-        base, quote = split_symbol(symbol.lstrip("cu"), frozenset({"USD"}))
         return _Terms(
             symbol,
-            market,
+            contract.market,
             contract.kind,
             contract.multiplier,
-            base,
-            quote,
-            row.optional_id("currency") or contract.settle_currency,
+            contract.base,
+            contract.quote,
+            row.optional_id("currency") or contract.settle,
             False,
             True,
-            scales,
+            contract.price_places,
         )
     base, quote = split_symbol(symbol, LINEAR_QUOTES)
     settle = row.optional_id("currency") or quote
     market, kind = ("", ContractKind.UNSPECIFIED) if is_scaled else ("linear", ContractKind.LINEAR)
-    return _Terms(symbol, market, kind, None, base, quote, settle, False, is_scaled, scales)
+    return _Terms(symbol, market, kind, None, base, quote, settle, False, is_scaled, None)
 
 
 # ------------------------------------------------------------------------ kinds
@@ -394,7 +390,7 @@ def _spot_figures(row: Row, terms: _Terms) -> tuple[Decimal | None, Decimal | No
     average = terms.price(row, "avgPrice", "avgTransactPrice") or None
     if average is None and cumulative:
         value = terms.value(row, "cumQuoteQty", terms.quote)
-        average = _quotient_on_scale(value, cumulative, terms.scales.spot_price_places)
+        average = _quotient_on_scale(value, cumulative, terms.price_places or SPOT_PRICE_PLACES)
     return ordered, cumulative, average
 
 

@@ -1,52 +1,19 @@
-"""The scales of Phemex's scaled integers (Ep, Ev), which its payloads do not say.
+"""The scales of Phemex's scaled integers (Ep, Ev), which its payloads do not say, as instruments.
 
 Source: phemex-docs and phemex-api-docs ("Price/Ratio/Value Scales", "Spot currency and symbols"), and
-`GET /public/products`. What is not in the table is refused, not guessed; a configuration can add to it.
+`GET /public/products`. What is not in the table is refused, not guessed; configuration and imports add to it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from fillhandler_server.domain.fills import ContractKind
+from fillhandler_server.domain.instruments import Instrument
 
-
-@dataclass(frozen=True, slots=True)
-class ContractScale:
-    """A contract of the scaled (v1) interface."""
-
-    price_places: int
-    settle_currency: str
-    kind: int
-    multiplier: Decimal | None = None
-    """US dollars, or base currency, a contract; None where it is not documented here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scales:
-    """What is known of scaled symbols and currencies."""
-
-    contracts: dict[str, ContractScale]
-    """By symbol."""
-    currencies: dict[str, int]
-    """Decimal places of a value, by currency."""
-    spot_price_places: int = 8
-    """All spot symbols share it."""
-
-    def adding(
-        self,
-        contracts: dict[str, ContractScale] | None = None,
-        currencies: dict[str, int] | None = None,
-    ) -> Scales:
-        """These scales and more; what is given wins."""
-        return replace(
-            self,
-            contracts=self.contracts | (contracts or {}),
-            currencies=self.currencies | (currencies or {}),
-        )
-
+SPOT_PRICE_PLACES: Final = 8
+"""All spot symbols share it."""
 
 _USD_SETTLED: Final = (
     "ETHUSD XRPUSD LINKUSD XTZUSD LTCUSD GOLDUSD ADAUSD BCHUSD COMPUSD ALGOUSD YFIUSD DOTUSD UNIUSD BATUSD "
@@ -58,12 +25,18 @@ _CURRENCIES: Final = (
     "SUSHI GRT MKR DOGE XLM ATOM ZEC FIL KSM XMR QTUM SOL BNB AVAX MATIC USDC PT"
 ).split()
 
-DOCUMENTED_SCALES: Final = Scales(
-    contracts={
-        # One contract is one US dollar.
-        "BTCUSD": ContractScale(4, "BTC", ContractKind.INVERSE, Decimal(1)),
-        "cETHUSD": ContractScale(4, "ETH", ContractKind.INVERSE),
-        **{symbol: ContractScale(4, "USD", ContractKind.LINEAR) for symbol in _USD_SETTLED},
-    },
-    currencies={"USD": 4, **dict.fromkeys(_CURRENCIES, 8)},
+
+def _contract(symbol: str, settle: str, kind: ContractKind, multiplier: Decimal | None = None) -> Instrument:
+    market = "inverse" if kind == ContractKind.INVERSE else "linear"
+    base = symbol.lstrip("cu").removesuffix("USD")
+    return Instrument("phemex", symbol, market, kind, multiplier, base, "USD", settle, price_places=4)
+
+
+INSTRUMENTS: Final = (
+    # One contract is one US dollar.
+    _contract("BTCUSD", "BTC", ContractKind.INVERSE, Decimal(1)),
+    _contract("cETHUSD", "ETH", ContractKind.INVERSE),
+    *(_contract(symbol, "USD", ContractKind.LINEAR) for symbol in _USD_SETTLED),
 )
+
+VALUE_PLACES: Final = {"USD": 4, **dict.fromkeys(_CURRENCIES, 8)}
