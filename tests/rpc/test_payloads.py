@@ -97,7 +97,7 @@ async def test_a_broken_payload_is_refused_whole(server: RunningServer) -> None:
 @pytest.mark.parametrize(
     ("payload", "venue", "reason", "field"),
     [
-        (BINANCE, "kraken", "INVALID_FIELD", "venue"),
+        (BINANCE, "mtgox", "INVALID_FIELD", "venue"),
         ({"a": 1}, "", "INVALID_FIELD", "venue"),
         ([], "", "INVALID_FIELD", "venue"),
         ({"a": 1}, "binance", "UNSUPPORTED_PAYLOAD", ""),
@@ -192,7 +192,7 @@ async def stream(
 async def test_a_bad_payload_never_ends_the_stream(server: RunningServer) -> None:
     answers = await stream(
         server,
-        [("", BINANCE), ("binance", b"{"), ("kraken", BINANCE), ("binance", {"a": 1}), ("", BITGET)],
+        [("", BINANCE), ("binance", b"{"), ("mtgox", BINANCE), ("binance", {"a": 1}), ("", BITGET)],
         [("", PHEMEX), ("", BINANCE), ("binance", BALANCE)],
         [],
     )

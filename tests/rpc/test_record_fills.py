@@ -13,11 +13,11 @@ from support.refusals import read, refused
 from fillhandler.v1 import fill_service_pb2 as pb
 from fillhandler.v1 import fills_pb2
 from fillhandler.v1.fill_service_pb2_grpc import FillServiceStub
-from fillhandler_server import writer
 from fillhandler_server.app import key_source
 from fillhandler_server.journal.database import OperationalError
 from fillhandler_server.journal.store import Store
 from fillhandler_server.rpc import pipeline
+from fillhandler_server.writer import queueing
 
 
 async def send(
@@ -283,7 +283,7 @@ async def test_a_stop_leaves_no_unary_call_in_doubt(server: RunningServer) -> No
 
 async def test_an_overloaded_writer_says_so(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "QUEUE_SMALL_MAX", 0)
+        patch.setattr(queueing, "QUEUE_SMALL_MAX", 0)
         answer = await refused(server.fills.RecordFill(record("1")))
     assert (answer.status, answer.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
     assert answer.retry_seconds

@@ -1,6 +1,8 @@
 """The writer's thread outlives whatever goes wrong in a commit: nobody waits for ever."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ from fillhandler_server.domain.errors import StoreUnavailableError
 from fillhandler_server.domain.events import Outcome
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.journal import Batch, Head
+from fillhandler_server.journal.database import OperationalError
 from fillhandler_server.journal.store import Store
 from fillhandler_server.projections.working_set import WorkingSet
-from fillhandler_server.writer import Session, Writer
+from fillhandler_server.writer import GROUP_BULK_FILLS_MAX, Session, Writer
 
 WAIT_SECONDS = 30
 
@@ -71,5 +74,109 @@ def test_an_anchor_that_cannot_be_written_stops_nothing(
                 writer.submit(lambda session: session.engine.record_fill(a_fill("1"))).result(WAIT_SECONDS)
         again = writer.submit(lambda session: session.engine.record_fill(a_fill("1"))).result(WAIT_SECONDS)
         assert again.outcome is Outcome.DUPLICATE
+    finally:
+        writer.close()
+
+
+def test_what_commits_in_its_course_is_not_decided_anew_with_its_neighbours(store: Store) -> None:
+    """A merge that is applied must not be asked again because another command failed beside it."""
+    writer = Writer(store, WorkingSet.over)
+    runs: list[int] = []
+
+    def once(session: Session, spill: object) -> tuple[Outcome, int]:
+        runs.append(1)
+        result = session.engine.record_fill(a_fill("1"))
+        return result.outcome, result.sequence
+
+    def fails(session: Session) -> None:
+        session.engine.record_fill(a_fill("2"))
+        raise RuntimeError("a fault that nobody thought of")
+
+    merged = writer.submit(writer.exclusive(once))
+    failed = writer.submit(fails)
+    other = writer.submit(lambda session: session.engine.record_fill(a_fill("3")).sequence)
+    writer.start()
+    try:
+        assert merged.result(WAIT_SECONDS) == (Outcome.RECORDED, 1)
+        with pytest.raises(RuntimeError):
+            failed.result(WAIT_SECONDS)
+        assert other.result(WAIT_SECONDS) == 2
+        assert runs == [1]
+    finally:
+        writer.close()
+
+
+class StalledCommits:
+    """A store's transactions whose commits wait until they are let go, or fail."""
+
+    def __init__(self, store: Store) -> None:
+        self._atomic = store.atomic
+        self.go = threading.Event()
+        self.begun = threading.Event()
+        self.error: Exception | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._atomic():
+            yield
+            self.begun.set()
+            assert self.go.wait(WAIT_SECONDS)
+            if self.error is not None:
+                raise self.error
+
+
+def recording(trade_id: str) -> Callable[[Session], tuple[Outcome, int]]:
+    def work(session: Session) -> tuple[Outcome, int]:
+        result = session.engine.record_fill(a_fill(trade_id))
+        return result.outcome, result.sequence
+
+    return work
+
+
+def test_nothing_is_answered_before_the_commit_beside_it_has_ended(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = StalledCommits(store)
+    writer = Writer(store, WorkingSet.over)
+    monkeypatch.setattr(store, "atomic", commits)
+    weights = GROUP_BULK_FILLS_MAX  # each a group of its own, so that the first commits beside the others
+    first = writer.submit(recording("1"), weight=weights)
+    again = writer.submit(recording("1"), weight=weights)
+    head = writer.submit(lambda session: session.engine.head, weight=weights)
+    writer.start()
+    try:
+        assert commits.begun.wait(WAIT_SECONDS)
+        assert not first.done()
+        assert not again.done()
+        assert not head.done()
+        assert writer.head.sequence == 0
+        commits.go.set()
+        assert first.result(WAIT_SECONDS) == (Outcome.RECORDED, 1)
+        assert again.result(WAIT_SECONDS) == (Outcome.DUPLICATE, 1)
+        assert head.result(WAIT_SECONDS) == 1
+        assert writer.head.sequence == 1
+    finally:
+        commits.go.set()
+        writer.close()
+
+
+def test_a_commit_that_fails_beside_the_next_group_takes_both_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits = StalledCommits(store)
+    commits.error = OperationalError("disk I/O error")
+    writer = Writer(store, WorkingSet.over)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "atomic", commits)
+        commits.go.set()
+        first = writer.submit(recording("1"), weight=GROUP_BULK_FILLS_MAX)
+        second = writer.submit(recording("2"), weight=GROUP_BULK_FILLS_MAX)
+        writer.start()
+        for unknown in (first, second):
+            with pytest.raises(StoreUnavailableError):
+                unknown.result(WAIT_SECONDS)
+    try:
+        assert writer.submit(recording("2")).result(WAIT_SECONDS) == (Outcome.RECORDED, 1)
+        assert writer.submit(recording("1")).result(WAIT_SECONDS) == (Outcome.RECORDED, 2)
     finally:
         writer.close()

@@ -17,8 +17,10 @@ from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.fills import Fill, FillKey, time_of
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.reports import OrderStatus
 
 _FRAME: Final = b"\x0a"
+_PARTIALLY_FILLED: Final = int(OrderStatus.PARTIALLY_FILLED)
 
 
 def varint(value: int) -> bytes:
@@ -98,10 +100,11 @@ class BatchEncoder:
             header = order.header = order_header(order)
         text = canonical(order.cumulative)
         figures = b"\x50%c\x5a%c%b" % (order.status, len(text), text.encode())
-        known = order.leaves
-        if known is not None:
-            text = canonical(known)
-            figures += b"\x62%c%b" % (len(text), text.encode())
+        if order.order_quantity is not None or order.status != _PARTIALLY_FILLED:
+            known = order.leaves
+            if known is not None:
+                text = canonical(known)
+                figures += b"\x62%c%b" % (len(text), text.encode())
         known = order.average
         if known is not None:
             text = canonical(known)

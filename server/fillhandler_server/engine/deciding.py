@@ -96,7 +96,10 @@ class Engine:
             return self._known_fill(order, fill, sequence)
         # As `_emit` does, without its detours: this is every fill there is.
         self.head = sequence = self.head + 1
+        is_new = not order.sequence
         fold_recorded(self.book, order, fill, sequence, self.now)
+        if is_new:
+            self._remember(order, fill)
         self._fill_sink(order, fill, sequence, self.now)
         if order.order_quantity is not None and order.cumulative > order.order_quantity:
             self._check_overfill(order, ZERO)
@@ -369,6 +372,15 @@ class Engine:
         if fill.order_id in found.order_ids and not book.trade_scope(fill.venue, fill.account, fill.symbol):
             book.resolved[(fill.venue, fill.account, fill.market, fill.symbol, fill.order_id)] = found
         return found
+
+    def _remember(self, order: Order, fill: Fill) -> None:
+        """Notes that the next fill like the one that opened an order is that order's too."""
+        book = self.book
+        if not fill.order_id or book.trade_scope(fill.venue, fill.account, fill.symbol):
+            return
+        # Of several orders with this id the next fill may fit none, or another.
+        if len(book.by_order_id(fill.venue, fill.account, fill.order_id)) == 1:
+            book.resolved[(fill.venue, fill.account, fill.market, fill.symbol, fill.order_id)] = order
 
     def _named_order(self, identity: Fill) -> Order:
         """The order of a fill that a bust or a correction names; the event itself teaches it nothing."""

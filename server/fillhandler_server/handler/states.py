@@ -27,6 +27,13 @@ class ExchangeType(StrEnum):
 
     BINANCE = "binance"
     BITGET = "bitget"
+    BYBIT = "bybit"
+    COINBASE = "coinbase"
+    GATE = "gate"
+    HYPERLIQUID = "hyperliquid"
+    KRAKEN = "kraken"
+    KUCOIN = "kucoin"
+    OKX = "okx"
     PHEMEX = "phemex"
 
 

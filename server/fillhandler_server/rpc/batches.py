@@ -7,11 +7,14 @@ whatever is unusual goes through the same checks as a single fill (`convert.fill
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from itertools import repeat
+from operator import attrgetter
+from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -21,6 +24,8 @@ from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.numbers import canonical
+from fillhandler_server.engine import Result
+from fillhandler_server.projections import WorkingBook
 from fillhandler_server.rpc.checking import ID_LENGTH_MAX
 from fillhandler_server.rpc.convert import entry_error, fill_from_request
 from fillhandler_server.writer import Session
@@ -52,36 +57,44 @@ def parse(raw: bytes) -> fill_service_pb2.RecordFillsRequest:
 
 def record_batch(raw: bytes, session: Session) -> bytes:
     """Records the fills of one request; returns the bytes of its response. Runs on the writer's thread."""
+    fills = _plain_fills(raw)
+    if fills is None:
+        return _record_checked(raw, session)
+    engine, book = session.engine, session.book
+    # Not evaluated where the book has all there is.
+    book.prefetch(
+        ((f.venue, f.account, f.order_id) for f in fills if f.order_id),
+        ((f.venue, f.account, f.client_order_id) for f in fills if f.client_order_id),
+    )
+    record = engine.record_fill
+    return _answered([record(fill) for fill in fills], book)
+
+
+def _record_checked(raw: bytes, session: Session) -> bytes:
     request = parse(raw)
     request.DiscardUnknownFields()
-    messages = request.fills
-    engine, book = session.engine, session.book
-    plain = _plain_fills(raw, messages)
-    if plain is not None:
-        # Not evaluated where the book has all there is.
-        book.prefetch(
-            ((f.venue, f.account, f.order_id) for f in plain if f.order_id),
-            ((f.venue, f.account, f.client_order_id) for f in plain if f.client_order_id),
-        )
+    results: list[Result | FillHandlerError] = []
+    for at, message in enumerate(request.fills):
+        try:
+            fill = fill_from_request(message, f"fills[{at}]")
+        except FillHandlerError as error:
+            results.append(error)
+            continue
+        _remember_names(message, fill)
+        results.append(session.engine.record_fill(fill))
+    return _answered(results, session.book)
+
+
+def _answered(results: Sequence[Result | FillHandlerError], book: WorkingBook) -> bytes:
     out: list[bytes] = []
-    duplicates = 0
-    for at, message in enumerate(messages):
-        if plain is not None:
-            fill = plain[at]
-            fill.encoded = message.SerializeToString()
-        else:
-            try:
-                fill = fill_from_request(message, f"fills[{at}]")
-            except FillHandlerError as error:
-                out.append(refused(error))
-                continue
-            _remember_names(message, fill)
-        result = engine.record_fill(fill)
+    for result in results:
+        if isinstance(result, FillHandlerError):
+            out.append(refused(result))
+            continue
         if result.outcome is Outcome.DUPLICATE:
-            duplicates += 1
+            book.statistics.duplicates += 1
         sequence = varint(result.sequence)
         out.append(b"\x0a%c\x08%c\x10%b" % (len(sequence) + 3, result.outcome, sequence))
-    book.statistics.duplicates += duplicates
     return b"".join(out)
 
 
@@ -93,131 +106,186 @@ def refused(error: FillHandlerError) -> bytes:
     return b"\x0a" + varint(len(result)) + result
 
 
-def _rare_fields_class() -> type[Message]:
-    """RecordFillsRequest with only the fields that fills seldom have.
+# ------------------------------------------------------------------ fills as nearly all are
 
-    Parsed from the same bytes, with all else discarded, it is empty exactly where no fill has one of them:
-    one look for a whole batch instead of nine a fill.
+_PLAIN_FIELDS: Final = (
+    "venue",
+    "symbol",
+    "order_id",
+    "trade_id",
+    "side",
+    "quantity",
+    "price",
+    "account",
+    "market",
+    "client_order_id",
+    "fees.amount",
+    "fees.currency",
+    "liquidity",
+    "trade_time.seconds",
+    "trade_time.nanos",
+)
+_plain_fields: Final = attrgetter(*_PLAIN_FIELDS)
+
+
+def _plain_class() -> type[Message]:
+    """RecordFillsRequest with only the fields that nearly every fill has, and with at most one fee.
+
+    Parsed from the same bytes, with all else discarded, it has the same size exactly where that is all there
+    is: no other field, no second fee, nothing said twice or in a longer way than needed. And its fields,
+    submessages' too, are read by one call a fill.
     """
     file = descriptor_pb2.FileDescriptorProto(
-        name="fillhandler/rare_fields.proto", package="fillhandler.rare"
+        name="fillhandler/plain.proto", package="fillhandler.plain", syntax="proto3"
     )
-    fill = file.message_type.add(name="Fill")
-    for name in _RARE_FIELDS:
-        field = fills_pb2.Fill.DESCRIPTOR.fields_by_name[name]
-        # Whatever is length-delimited may be read as bytes.
-        kind = field.type if field.type in (field.TYPE_BOOL, field.TYPE_UINT64) else field.TYPE_BYTES
-        kind = field.TYPE_INT32 if field.type == field.TYPE_ENUM else kind
-        fill.field.add(name=name, number=field.number, type=kind, label=field.LABEL_REPEATED)
+
+    def add(name: str, source: Descriptor, names: Iterable[str]) -> None:
+        made = file.message_type.add(name=name)
+        for field in (source.fields_by_name[name] for name in names):
+            kind = field.TYPE_INT32 if field.type == field.TYPE_ENUM else field.type
+            added = made.field.add(name=field.name, number=field.number, type=kind, label=1)
+            if field.message_type is not None:
+                added.type_name = f".fillhandler.plain.{field.message_type.name}"
+
+    fill = fills_pb2.Fill.DESCRIPTOR
+    for name, parts in (("fees", ("amount", "currency")), ("trade_time", ("seconds", "nanos"))):
+        inner = fill.fields_by_name[name].message_type
+        assert inner is not None
+        add(inner.name, inner, parts)
+    add("Fill", fill, dict.fromkeys(name.partition(".")[0] for name in _PLAIN_FIELDS))
     request = file.message_type.add(name="Request")
-    request.field.add(name="fills", number=1, type=11, type_name=".fillhandler.rare.Fill", label=3)
+    request.field.add(name="fills", number=1, type=11, type_name=".fillhandler.plain.Fill", label=3)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return GetMessageClass(pool.FindMessageTypeByName("fillhandler.rare.Request"))
+    return GetMessageClass(pool.FindMessageTypeByName("fillhandler.plain.Request"))
 
 
-_RARE_FIELDS: Final = (
-    "leg",
-    "receive_time",
-    "contract",
-    "inferred",
-    "metadata",
-    "base_currency",
-    "quote_currency",
-    "trade_id_derived",
-    "state",
-    "sequence",
-)
-_RareFields: Final = _rare_fields_class()
+_PlainRequest: Final[Any] = _plain_class()
+_SIDES: Final = frozenset({1, 2})
+_LIQUIDITIES: Final = frozenset({0, 1, 2})
 
 
-def _plain_fills(raw: bytes, messages: Sequence[fills_pb2.Fill]) -> list[Fill] | None:
-    """The fills of a batch in which every fill is plain, still without `encoded`; None where some is not.
+def _plain_fills(raw: bytes) -> list[Fill] | None:
+    """The fills of a batch in which every fill is plain; None where some is not.
 
-    Plain: no rare field, at most one fee, numbers in the grammar, ids printable and short, names seen before.
-    Everything else goes the thorough way, which also says what is wrong. Numbers that are not canonical are
-    made so, in the messages too.
+    Plain: only the plain fields, numbers in the grammar, ids printable and short, names seen before.
+    Everything else goes the thorough way, which also says what is wrong. Works on columns, because a loop in
+    Python costs more than all checks together.
     """
-    rare = _RareFields.FromString(raw)
-    rare.DiscardUnknownFields()
-    if not messages or rare.ByteSize() != 2 * len(messages):
-        return None
-    fills: list[Fill] = []
-    numbers: list[str] = []
-    ids: list[str] = []
     try:
-        for message in messages:
-            venue, account, market, symbol = message.venue, message.account, message.market, message.symbol
-            order_id, client_order_id = message.order_id, message.client_order_id
-            trade_id, side, liquidity = message.trade_id, message.side, message.liquidity
-            if (
-                (venue, account, market, symbol) not in _checked_names
-                or not trade_id
-                or not 1 <= side <= 2
-                or not 0 <= liquidity <= 2
-            ):
-                return None
-            ids += (order_id, client_order_id, trade_id)
-            quantity, price = message.quantity, message.price
-            numbers.append(quantity)
-            if price:
-                numbers.append(price)
-            elif message.HasField("price"):
-                return None
-            pairs: tuple[tuple[str, Decimal], ...] = ()
-            if fees := message.fees:
-                fee = fees[0]
-                amount, currency = fee.amount, fee.currency
-                if len(fees) > 1 or not currency or len(currency) > _CURRENCY_LENGTH_MAX:
-                    return None
-                ids.append(currency)
-                numbers.append(amount)
-                pairs = ((currency, Decimal(amount)),)
-            stamp = message.trade_time
-            seconds, nanos = stamp.seconds, stamp.nanos
-            if not (0 <= seconds <= _SECONDS_MAX and 0 <= nanos < _NANOSECONDS):
-                return None
-            time: int | None = seconds * _NANOSECONDS + nanos
-            if not time and not message.HasField("trade_time"):
-                time = None
-            fills.append(
-                Fill(
-                    venue,
-                    symbol,
-                    order_id,
-                    trade_id,
-                    side,
-                    Decimal(quantity),
-                    Decimal(price) if price else None,
-                    account,
-                    market,
-                    client_order_id,
-                    "",
-                    pairs,
-                    liquidity,
-                    time,
-                    None,
-                    0,
-                    None,
-                    False,
-                    _NO_METADATA,
-                )
-            )
+        request = _PlainRequest.FromString(raw)
+    except DecodeError:
+        return None
+    request.DiscardUnknownFields()
+    messages = request.fills
+    if not messages or request.ByteSize() != len(raw):
+        return None
+    columns: list[tuple[Any, ...]] = list(zip(*map(_plain_fields, messages), strict=True))
+    venues, symbols, order_ids, trade_ids, sides, quantities, prices = columns[:7]
+    accounts, markets, client_order_ids, amounts, currencies, liquidities, seconds, nanos = columns[7:]
+    names = zip(venues, accounts, markets, symbols, strict=True)
+    if not (
+        _checked_names.issuperset(names)
+        and all(trade_ids)
+        and _SIDES.issuperset(sides)
+        and _LIQUIDITIES.issuperset(liquidities)
+        and 0 <= min(seconds) <= max(seconds) <= _SECONDS_MAX
+        and 0 <= min(nanos) <= max(nanos) < _NANOSECONDS
+    ):
+        return None
+    ids = (*order_ids, *client_order_ids, *trade_ids, *currencies)
+    if not "".join(ids).isprintable() or max(map(len, ids)) > ID_LENGTH_MAX:
+        return None
+    times: list[int | None] = [s * _NANOSECONDS + n for s, n in zip(seconds, nanos, strict=True)]
+    if 0 in times:
+        times = [
+            at or (0 if m.HasField("trade_time") else None) for at, m in zip(times, messages, strict=True)
+        ]
+    numbers = [*quantities, *filter(None, prices), *filter(None, amounts)]
+    lines = "\n".join(numbers) + "\n"
+    try:
+        sizes = [*map(Decimal, quantities)]
+        values = [Decimal(text) if text else None for text in prices]
+        fees = _plain_fees(messages, amounts, currencies)
     except InvalidOperation:  # not a number at all
         return None
     # Decimal reads more than the grammar allows: nothing has been done with what it read so far.
-    lines = "\n".join(numbers) + "\n"
-    if _NUMBER_LINES.fullmatch(lines) is None or min(fill.quantity for fill in fills) <= 0:
+    if fees is None or _NUMBER_LINES.fullmatch(lines) is None or min(sizes) <= 0:
         return None
-    if not "".join(ids).isprintable() or len(max(ids, key=len)) > ID_LENGTH_MAX:
-        return None
+    fills = [
+        *map(
+            Fill,
+            venues,
+            symbols,
+            order_ids,
+            trade_ids,
+            sides,
+            sizes,
+            values,
+            accounts,
+            markets,
+            client_order_ids,
+            repeat(""),
+            fees,
+            liquidities,
+            times,
+            repeat(None),
+            repeat(0),
+            repeat(None),
+            repeat(False),
+            repeat(_NO_METADATA),
+            repeat(""),
+            repeat(""),
+            repeat(False),
+            _slices(raw),
+        )
+    ]
     if _CANONICAL_LINES.fullmatch(lines) is None or "\n-0\n" in lines:
-        for fill, message in zip(fills, messages, strict=True):
-            _make_canonical(fill, message)
+        for fill in fills:
+            _make_canonical(fill)
     return fills
 
 
-def _make_canonical(fill: Fill, message: fills_pb2.Fill) -> None:
+def _plain_fees(
+    messages: Sequence[Any], amounts: Sequence[str], currencies: Sequence[str]
+) -> list[tuple[tuple[str, Decimal], ...]] | None:
+    """The fees of plain fills; None where one is said in part. Raises InvalidOperation."""
+    if max(map(len, currencies)) > _CURRENCY_LENGTH_MAX:
+        return None
+    if all(amounts) and all(currencies):
+        return [(pair,) for pair in zip(currencies, map(Decimal, amounts), strict=True)]
+    fees: list[tuple[tuple[str, Decimal], ...]] = []
+    for message, amount, currency in zip(messages, amounts, currencies, strict=True):
+        if amount and currency:
+            fees.append(((currency, Decimal(amount)),))
+        elif message.HasField("fees"):
+            return None
+        else:
+            fees.append(())
+    return fees
+
+
+def _slices(raw: bytes) -> Iterator[bytes]:
+    """The bytes of each fill of a plain request."""
+    at, end = 0, len(raw)
+    while at < end:
+        size, start = raw[at + 1], at + 2
+        shift = 7
+        if size & 0x80:
+            size &= 0x7F
+            while (more := raw[start]) & 0x80:
+                size |= (more & 0x7F) << shift
+                shift += 7
+                start += 1
+            size |= more << shift
+            start += 1
+        at = start + size
+        yield raw[start:at]
+
+
+def _make_canonical(fill: Fill) -> None:
+    assert fill.encoded is not None
+    message = fills_pb2.Fill.FromString(fill.encoded)
     message.quantity = text = canonical(fill.quantity)
     fill.quantity = Decimal(text)
     if fill.price is not None:
@@ -227,6 +295,7 @@ def _make_canonical(fill: Fill, message: fills_pb2.Fill) -> None:
         currency, amount = fill.fees[0]
         message.fees[0].amount = text = canonical(amount)
         fill.fees = ((currency, Decimal(text)),)
+    fill.encoded = message.SerializeToString()
 
 
 _checked_names: Final[set[tuple[str, str, str, str]]] = set()

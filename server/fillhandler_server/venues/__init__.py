@@ -72,7 +72,7 @@ def parse_payload(
         name = _tell_venue(document)
     reading = Reading(name, account or MAIN_ACCOUNT, instruments)
     try:
-        read_document(_VENUES[name].kinds, document, reading)
+        read_document(_VENUES[name], document, reading)
     except RecursionError:  # wrappers in wrappers, each of a known kind
         raise InvalidFieldError.of("payload", "nested too deep") from None
     return reading.result()

@@ -25,6 +25,11 @@ def claims_nothing(_: Json) -> bool:
     return False
 
 
+def takes_no_list(_: list[object], __: Reading) -> bool:
+    """For venues whose lists are lists of objects, each of a known kind."""
+    return False
+
+
 class Venue(NamedTuple):
     """What a module of this package gives as `VENUE`: all there is to know of a venue's payloads."""
 
@@ -40,6 +45,8 @@ class Venue(NamedTuple):
     """What the payloads do not say about the symbols in them."""
     value_places: Mapping[str, int] = MappingProxyType({})
     """By currency, the decimal places of scaled integer amounts."""
+    takes_list: Callable[[list[object], Reading], bool] = takes_no_list
+    """Reads a document that is a list of something else than objects. Returns whether it was one."""
 
 
 def keys(*needed: str, without: Iterable[str] = ()) -> Callable[[Json], bool]:
@@ -95,13 +102,16 @@ def dispatch(kinds: tuple[Kind, ...], row: Row, reading: Reading) -> None:
     )
 
 
-def read_document(kinds: tuple[Kind, ...], document: object, reading: Reading) -> None:
+def read_document(venue: Venue, document: object, reading: Reading) -> None:
     """Reads an object, or a bare list of objects, each by its own kind."""
+    kinds = venue.kinds
     if isinstance(document, dict):
         dispatch(kinds, Row(document, "", reading), reading)
     elif isinstance(document, list):
         if not document:
             reading.skip("empty", "a list without entries")
+        elif venue.takes_list(document, reading):
+            return
         for row in reading.rows(document, ""):
             dispatch(kinds, row, reading)
     else:

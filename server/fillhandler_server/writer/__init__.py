@@ -2,7 +2,8 @@
 
 It gathers what is waiting (group commit, no timer), lets the engine decide, appends one batch, syncs,
 answers every caller and wakes the feed. Small requests go before bulk ones. Everything happens on one
-thread: a commit beside another busy Python thread loses its turn at every row (performance.md, trap 2).
+thread, because rows written beside another busy Python thread lose their turn at every one of them
+(performance.md, trap 2); only the end of a bulk commit, which needs no interpreter, runs beside it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
 from fillhandler_server.codec import BatchEncoder
 from fillhandler_server.domain.errors import (
     FillHandlerError,
-    ShuttingDownError,
     StoreFullError,
     StoreUnavailableError,
 )
@@ -30,7 +31,9 @@ from fillhandler_server.engine import Engine
 from fillhandler_server.journal import Batch, EventStore, Head
 from fillhandler_server.projections import WorkingBook
 from fillhandler_server.writer.batching import batched
-from fillhandler_server.writer.jobs import Job, Session, Subscriber, answer
+from fillhandler_server.writer.flight import Flight
+from fillhandler_server.writer.jobs import Alone, Job, Session, Subscriber, answer
+from fillhandler_server.writer.queueing import GROUP_BULK_FILLS_MAX, SMALL_WEIGHT_MAX, JobQueue
 from fillhandler_server.writer.replay import REPLAY_FLUSH_EVENTS, flush_book, refold, replay
 
 log = logging.getLogger("fillhandler.writer")
@@ -50,15 +53,14 @@ __all__ = [
 
 T = TypeVar("T")
 
-SMALL_WEIGHT_MAX: Final = 16
-"""A request of up to this many fills goes before larger ones."""
-GROUP_JOBS_MAX: Final = 512
-GROUP_BULK_FILLS_MAX: Final = 1_000
+
+def _nothing() -> None:
+    """Nothing was decided: nothing is to be made durable."""
+
+
 FLUSH_EVENTS: Final = 50_000
 ANCHOR_SECONDS: Final = 0.5
 IDLE_FLUSH_SECONDS: Final = 0.05
-QUEUE_SMALL_MAX: Final = 20_000
-QUEUE_BULK_FILLS_MAX: Final = 200_000
 
 
 class Writer:
@@ -84,12 +86,8 @@ class Writer:
         self._make_book = make_book
         self._clock = clock
         self._encoder = BatchEncoder()
-        self._condition = threading.Condition()
-        self._small: deque[Job[Any]] = deque()
-        self._bulk: deque[Job[Any]] = deque()
-        self._bulk_fills = 0
-        self._bulk_turn = False
-        self._closing = False
+        self._queue = JobQueue()
+        self._flight = Flight()
         self._broken = False
         self._anchored = 0.0
         self._anchor_due = False
@@ -114,12 +112,12 @@ class Writer:
     @property
     def queued(self) -> int:
         """Jobs that wait."""
-        return len(self._small) + len(self._bulk)
+        return len(self._queue)
 
     @property
     def full(self) -> bool:
         """Whether a bulk request would be refused now."""
-        return self._bulk_fills > QUEUE_BULK_FILLS_MAX or len(self._small) >= QUEUE_SMALL_MAX
+        return self._queue.full
 
     @property
     def writable(self) -> bool:
@@ -140,36 +138,19 @@ class Writer:
             StoreUnavailableError: too much is waiting.
         """
         future: Future[T] = Future()
-        self._enqueue(Job(work, future, None, weight, flush))
+        self._queue.put(Job(work, future, None, weight, flush))
         return future
 
     def run(self, work: Callable[[Session], T], *, weight: int = 1, flush: bool = False) -> asyncio.Future[T]:
         """As `submit`, for the running event loop; a group's answers come in one wake-up."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._enqueue(Job(work, future, loop, weight, flush))
+        self._queue.put(Job(work, future, loop, weight, flush))
         return future
-
-    def _enqueue(self, job: Job[Any]) -> None:
-        with self._condition:
-            if self._closing:
-                raise ShuttingDownError("the server is stopping")
-            if job.weight > SMALL_WEIGHT_MAX:
-                if self._bulk_fills > QUEUE_BULK_FILLS_MAX:
-                    raise StoreUnavailableError("too many fills wait for the store; send more slowly")
-                self._bulk_fills += job.weight
-                self._bulk.append(job)
-            else:
-                if len(self._small) >= QUEUE_SMALL_MAX:
-                    raise StoreUnavailableError("too many requests wait for the store; send more slowly")
-                self._small.append(job)
-            self._condition.notify()
 
     def close(self) -> None:
         """Finishes what is waiting, flushes, moves the anchor, stops the thread. The store stays open."""
-        with self._condition:
-            self._closing = True
-            self._condition.notify()
+        self._queue.close()
         if self._thread.ident is not None:
             self._thread.join()
         else:
@@ -178,48 +159,30 @@ class Writer:
     # ------------------------------------------------------------------ the thread
 
     def _main(self) -> None:
-        while True:
-            group = self._next_group()
-            if group is None:
-                break
+        while (group := self._queue.take(self._idle_seconds())) is not None:
             if group:
                 self._process(group)
             else:
                 self._when_idle()
         self._finish()
 
-    def _next_group(self) -> list[Job[Any]] | None:
-        with self._condition:
-            if not self._small and not self._bulk and not self._closing:
-                wait = None
-                if self.book.pending:
-                    wait = IDLE_FLUSH_SECONDS
-                elif self._anchor_due:
-                    wait = ANCHOR_SECONDS
-                self._condition.wait(wait)
-            if self._small and not (self._bulk_turn and self._bulk):
-                self._bulk_turn = True
-                count = min(len(self._small), GROUP_JOBS_MAX)
-                return [self._small.popleft() for _ in range(count)]
-            self._bulk_turn = False
-            group: list[Job[Any]] = []
-            fills = 0
-            while self._bulk and (not group or fills + self._bulk[0].weight <= GROUP_BULK_FILLS_MAX):
-                job = self._bulk.popleft()
-                fills += job.weight
-                group.append(job)
-            self._bulk_fills -= fills
-            return None if not group and self._closing and not self._small else group
+    def _idle_seconds(self) -> float | None:
+        if self.book.pending:
+            return IDLE_FLUSH_SECONDS
+        return ANCHOR_SECONDS if self._anchor_due else None
 
     def _process(self, group: list[Job[Any]]) -> None:
         try:
             if self._broken:
                 self._recover()
             self._decide(group)
+            if group[0].weight > SMALL_WEIGHT_MAX and self._queue.has_bulk:
+                self._commit_beside(group)
+                return
             self._commit(any(job.flush for job in group))
         except Exception as error:  # noqa: BLE001  # a thread that ends leaves every caller waiting for ever
             self._failed(group, error)
-        self._answer(group)
+        answer(group)
 
     def _decide(self, group: list[Job[Any]]) -> None:
         self._begin()
@@ -242,27 +205,65 @@ class Writer:
             else:
                 continue
             # Half-folded orders would be wrong for ever: drop the book, and decide the others anew.
+            self._land()
             self._load()
             self._begin()
             waiting = deque(other for other in group if other.error is None)
 
     def _begin(self) -> None:
-        now = max(self._clock(), self._head.commit_time)
+        now = max(self._clock(), self._tip.commit_time)
         self.engine.begin(now)
         self.book.now = now
 
     def _commit(self, flush: bool) -> None:
+        self._land()
+        self._written(flush)()
+
+    def _commit_beside(self, group: list[Job[Any]]) -> None:
+        """Commits while the next group is decided; this one is answered once it is durable."""
+        self._land()
+        commit = self._written(any(job.flush for job in group))
+
+        def finish() -> None:
+            commit()
+            answer(group)
+
+        self._flight.start(group, finish)
+
+    def _land(self) -> None:
+        """Waits for the commit under way. Raises what it failed by, after answering its group."""
+        group, error = self._flight.land()
+        if error is not None:
+            self._refuse(group, error)
+            answer(group)
+            raise error
+
+    def _written(self, flush: bool) -> Callable[[], None]:
+        """Writes what was decided into a transaction. Returns what makes it durable and tells of it.
+
+        The book lets go of it here already: where the commit fails the book is dropped, and what was written
+        is read over the same connection until then.
+        """
         frames = self._encoder.take()
         due = flush or self.book.pending_events >= FLUSH_EVENTS
         if not frames and not (due and self.book.pending):
-            return
-        with self.store.atomic():
+            return _nothing
+        with ExitStack() as transaction:
+            transaction.enter_context(self.store.atomic())
             batches = self._append(frames)
             if due:
                 self.book.flush(self.engine.head)
-        self._committed(batches)
+            commit = transaction.pop_all().close
+        self.book.committed()
         if due:
             self.book.flushed()
+        tip = self._tip
+
+        def finish() -> None:
+            commit()
+            self._committed(batches, tip)
+
+        return finish
 
     def _append(self, frames: list[bytes]) -> list[Batch]:
         """Adds frames to the journal, inside a transaction, in batches of bounded size."""
@@ -276,9 +277,8 @@ class Writer:
             self._tip = Head(last.last_sequence, last.hash, last.commit_time)
         return batches
 
-    def _committed(self, batches: list[Batch]) -> None:
-        self._head = self._tip
-        self.book.committed()
+    def _committed(self, batches: list[Batch], head: Head) -> None:
+        self._head = head
         if not batches:
             return
         self._anchor_due = True
@@ -293,18 +293,16 @@ class Writer:
         self._anchor_due = False
 
     def _when_idle(self) -> None:
-        if self._small or self._bulk or self._broken:
+        if self._queue or self._broken:
             return
         try:
+            self._land()
             if self.book.pending:
                 self._commit(flush=True)
             if self._anchor_due and time.monotonic() - self._anchored >= ANCHOR_SECONDS:
                 self._anchor()
         except Exception as error:  # noqa: BLE001  # as in `_process`
             self._failed([], error)
-
-    def _answer(self, group: list[Job[Any]]) -> None:
-        answer(group)
 
     # ------------------------------------------------------------------ long pieces of work
 
@@ -317,7 +315,7 @@ class Writer:
             self._commit(flush=True)
             return result
 
-        return run
+        return Alone(run)
 
     def exclusive(self, work: Callable[[Session, Callable[[], None]], T]) -> Callable[[Session], T]:
         """Makes a job of work that appends more than a batch holds, in one transaction.
@@ -327,7 +325,6 @@ class Writer:
         """
 
         def run(session: Session) -> T:
-            # What other jobs of this group decided must not share the transaction's fate.
             self._commit(flush=True)
             batches: list[Batch] = []
 
@@ -347,11 +344,12 @@ class Writer:
                 self._load()
                 self._begin()
                 raise
+            self.book.committed()
             self.book.flushed()
-            self._committed(batches)
+            self._committed(batches, self._tip)
             return result
 
-        return run
+        return Alone(run)
 
     def replace(self, build: Callable[[], tuple[Any, str, Head]]) -> Callable[[Session], None]:
         """Makes a job that switches the store to a database that `build` has finished beside it."""
@@ -365,7 +363,7 @@ class Writer:
             if self.subscriber is not None:
                 self.subscriber.replaced(self.store.instance_id, self._head)
 
-        return run
+        return Alone(run)
 
     # ------------------------------------------------------------------ loading and failing
 
@@ -391,8 +389,22 @@ class Writer:
 
     def _failed(self, group: list[Job[Any]], error: Exception) -> None:
         """After a write or sync error nothing is acknowledged: the file says later what it holds."""
-        full = isinstance(error, self.store.errors) and "full" in str(error)
         log.error("the store failed: %s", error, exc_info=not isinstance(error, self._failures))
+        before, also = self._flight.land()
+        if also is not None:
+            self._refuse(before, also)
+            answer(before)
+        full = self._refuse(group, error)
+        self._broken = True
+        if full:
+            try:
+                self._recover()
+            except self._failures as again:
+                log.error("the store cannot be read again yet: %s", again)
+
+    def _refuse(self, group: list[Job[Any]], error: BaseException) -> bool:
+        """Notes for every job of a group why it has no outcome. Returns whether the disk is full."""
+        full = isinstance(error, self.store.errors) and "full" in str(error)
         for job in group:
             if job.error is None:
                 job.error = (
@@ -400,12 +412,7 @@ class Writer:
                     if full
                     else StoreUnavailableError("the store failed; the outcome is unknown, send it again")
                 )
-        self._broken = True
-        if full:
-            try:
-                self._recover()
-            except self._failures as again:
-                log.error("the store cannot be read again yet: %s", again)
+        return full
 
     def _recover(self) -> None:
         self.store.reopen()
@@ -414,10 +421,11 @@ class Writer:
 
     def _finish(self) -> None:
         """Leaves rows and anchor at the head."""
-        if self._broken:
-            return
         try:
-            self._commit(flush=True)
-            self._anchor()
+            if not self._broken:
+                self._commit(flush=True)
+                self._anchor()
         except self._failures as error:
             log.error("the last flush failed; the next start replays the journal: %s", error)
+        finally:
+            self._flight.close()

@@ -33,10 +33,25 @@ class Subscriber(Protocol):
         """The journal is another one from here on."""
 
 
+class Alone(Generic[T]):
+    """Work that commits by itself in its course.
+
+    It shares no group: what a group decides may be decided anew, and what was committed must not be.
+    """
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[[Session], T]) -> None:
+        self._work = work
+
+    def __call__(self, session: Session) -> T:
+        return self._work(session)
+
+
 class Job(Generic[T]):
     """One request to the writer."""
 
-    __slots__ = ("error", "flush", "future", "loop", "result", "weight", "work")
+    __slots__ = ("alone", "error", "flush", "future", "loop", "result", "weight", "work")
 
     def __init__(
         self,
@@ -47,6 +62,7 @@ class Job(Generic[T]):
         flush: bool,
     ) -> None:
         self.work = work
+        self.alone = isinstance(work, Alone)
         self.future = future
         self.loop = loop
         self.weight = weight
