@@ -24,7 +24,7 @@ def acknowledge_before_commit() -> None:
         if self._broken:
             self._recover()
         self._decide(group)
-        self._answer(group)
+        writer.answer(group)
         time.sleep(random.uniform(0.01, 0.05))
         self._commit(flush=any(job.flush for job in group))
 
@@ -37,7 +37,7 @@ def acknowledge_without_sync() -> None:
     last = [time.monotonic()]
 
     def commit(self: Any, flush: bool) -> None:
-        if time.monotonic() - last[0] < 0.5 and not self._closing:
+        if time.monotonic() - last[0] < 0.5 and not self._queue._closing:
             return
         last[0] = time.monotonic()
         real(self, flush)

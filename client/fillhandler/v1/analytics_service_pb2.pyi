@@ -242,6 +242,7 @@ class GetFillStatisticsResponse(_message.Message):
     DUPLICATES_DROPPED_FIELD_NUMBER: _builtins.int
     CONFLICTS_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    INFERRED_FILLS_FIELD_NUMBER: _builtins.int
     total_fills: _builtins.int
     """Fills that stand."""
     total_orders: _builtins.int
@@ -279,6 +280,8 @@ class GetFillStatisticsResponse(_message.Message):
     """Conflicting copies, kept as events."""
     sequence: _builtins.int
     """Sequence up to which the figures count."""
+    inferred_fills: _builtins.int
+    """Fills in total_fills that the service inferred from cumulative quantities."""
     @_builtins.property
     def orders_by_status(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusCount]:
         """By status, those with none left out."""
@@ -323,10 +326,11 @@ class GetFillStatisticsResponse(_message.Message):
         duplicates_dropped: _builtins.int = ...,
         conflicts: _builtins.int = ...,
         sequence: _builtins.int = ...,
+        inferred_fills: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_fill_ratio", b"_fill_ratio", "_maker_ratio", b"_maker_ratio", "_retry_rate", b"_retry_rate", "completion_rate", b"completion_rate", "fill_ratio", b"fill_ratio", "maker_ratio", b"maker_ratio", "retry_rate", b"retry_rate", "time_to_complete", b"time_to_complete", "time_to_first_fill", b"time_to_first_fill"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_fill_ratio", b"_fill_ratio", "_maker_ratio", b"_maker_ratio", "_retry_rate", b"_retry_rate", "active_orders", b"active_orders", "completion_rate", b"completion_rate", "conflicts", b"conflicts", "duplicates_dropped", b"duplicates_dropped", "fees", b"fees", "fill_ratio", b"fill_ratio", "fills_without_fee", b"fills_without_fee", "fills_without_liquidity", b"fills_without_liquidity", "maker_ratio", b"maker_ratio", "notional", b"notional", "orders_by_status", b"orders_by_status", "retry_rate", b"retry_rate", "reversed_fills", b"reversed_fills", "sequence", b"sequence", "time_to_complete", b"time_to_complete", "time_to_first_fill", b"time_to_first_fill", "total_fills", b"total_fills", "total_orders", b"total_orders", "total_retries", b"total_retries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_fill_ratio", b"_fill_ratio", "_maker_ratio", b"_maker_ratio", "_retry_rate", b"_retry_rate", "active_orders", b"active_orders", "completion_rate", b"completion_rate", "conflicts", b"conflicts", "duplicates_dropped", b"duplicates_dropped", "fees", b"fees", "fill_ratio", b"fill_ratio", "fills_without_fee", b"fills_without_fee", "fills_without_liquidity", b"fills_without_liquidity", "inferred_fills", b"inferred_fills", "maker_ratio", b"maker_ratio", "notional", b"notional", "orders_by_status", b"orders_by_status", "retry_rate", b"retry_rate", "reversed_fills", b"reversed_fills", "sequence", b"sequence", "time_to_complete", b"time_to_complete", "time_to_first_fill", b"time_to_first_fill", "total_fills", b"total_fills", "total_orders", b"total_orders", "total_retries", b"total_retries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completion_rate: _TypeAlias = _typing.Literal["completion_rate"]  # noqa: Y015
     _WhichOneofArgType__completion_rate: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate"]  # noqa: Y015
@@ -529,6 +533,8 @@ class FeeGroup(_message.Message):
     FEE_BPS_FIELD_NUMBER: _builtins.int
     FILL_COUNT_FIELD_NUMBER: _builtins.int
     FILLS_WITHOUT_FEE_FIELD_NUMBER: _builtins.int
+    INFERRED_FILLS_FIELD_NUMBER: _builtins.int
+    INFERRED_RATIO_FIELD_NUMBER: _builtins.int
     venue: _builtins.str
     """The venue."""
     account: _builtins.str
@@ -547,6 +553,12 @@ class FeeGroup(_message.Message):
     """Fills of the group."""
     fills_without_fee: _builtins.int
     """Fills of the group whose fee is not known; they count in no sum."""
+    inferred_fills: _builtins.int
+    """Those of them that the service inferred."""
+    inferred_ratio: _builtins.float
+    """The share of the group's notional that is of inferred fills, 0 to 1. Absent
+    where there is no notional, or it is in several currencies.
+    """
     @_builtins.property
     def hour(self) -> _timestamp_pb2.Timestamp:
         """Start of the hour."""
@@ -573,14 +585,21 @@ class FeeGroup(_message.Message):
         fee_bps: _builtins.float | None = ...,
         fill_count: _builtins.int = ...,
         fills_without_fee: _builtins.int = ...,
+        inferred_fills: _builtins.int = ...,
+        inferred_ratio: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "fee_bps", b"fee_bps", "hour", b"hour"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "_inferred_ratio", b"_inferred_ratio", "fee_bps", b"fee_bps", "hour", b"hour", "inferred_ratio", b"inferred_ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "account", b"account", "fee_bps", b"fee_bps", "fees", b"fees", "fill_count", b"fill_count", "fills_without_fee", b"fills_without_fee", "hour", b"hour", "liquidity", b"liquidity", "notional", b"notional", "side", b"side", "symbol", b"symbol", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps", "_inferred_ratio", b"_inferred_ratio", "account", b"account", "fee_bps", b"fee_bps", "fees", b"fees", "fill_count", b"fill_count", "fills_without_fee", b"fills_without_fee", "hour", b"hour", "inferred_fills", b"inferred_fills", "inferred_ratio", b"inferred_ratio", "liquidity", b"liquidity", "notional", b"notional", "side", b"side", "symbol", b"symbol", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__fee_bps: _TypeAlias = _typing.Literal["fee_bps"]  # noqa: Y015
     _WhichOneofArgType__fee_bps: _TypeAlias = _typing.Literal["_fee_bps", b"_fee_bps"]  # noqa: Y015
+    _WhichOneofReturnType__inferred_ratio: _TypeAlias = _typing.Literal["inferred_ratio"]  # noqa: Y015
+    _WhichOneofArgType__inferred_ratio: _TypeAlias = _typing.Literal["_inferred_ratio", b"_inferred_ratio"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fee_bps) -> _WhichOneofReturnType__fee_bps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__inferred_ratio) -> _WhichOneofReturnType__inferred_ratio | None: ...
 
 Global___FeeGroup: _TypeAlias = FeeGroup  # noqa: Y015
 

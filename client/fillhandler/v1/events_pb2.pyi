@@ -123,6 +123,14 @@ class _AnomalyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnomalyKi
     """The venue reports a lower cumulative quantity than its fills sum to."""
     ANOMALY_KIND_SIDE_MISMATCH: _AnomalyKind.ValueType  # 4
     """A fill has the other side than its order."""
+    ANOMALY_KIND_CONFLICTING_FILL: _AnomalyKind.ValueType  # 5
+    """Another content came under a recorded fill's identity; the first stands."""
+    ANOMALY_KIND_UNKNOWN_ORDER: _AnomalyKind.ValueType  # 6
+    """Fills came for an order that nobody registered and no report told of within
+    a day.
+    """
+    ANOMALY_KIND_POSITION_FLIP: _AnomalyKind.ValueType  # 7
+    """One trade closed a position and opened the opposite one."""
 
 class AnomalyKind(_AnomalyKind, metaclass=_AnomalyKindEnumTypeWrapper):
     """The kinds of anomaly."""
@@ -137,6 +145,14 @@ ANOMALY_KIND_CUMULATIVE_BELOW_FILLS: AnomalyKind.ValueType  # 3
 """The venue reports a lower cumulative quantity than its fills sum to."""
 ANOMALY_KIND_SIDE_MISMATCH: AnomalyKind.ValueType  # 4
 """A fill has the other side than its order."""
+ANOMALY_KIND_CONFLICTING_FILL: AnomalyKind.ValueType  # 5
+"""Another content came under a recorded fill's identity; the first stands."""
+ANOMALY_KIND_UNKNOWN_ORDER: AnomalyKind.ValueType  # 6
+"""Fills came for an order that nobody registered and no report told of within
+a day.
+"""
+ANOMALY_KIND_POSITION_FLIP: AnomalyKind.ValueType  # 7
+"""One trade closed a position and opened the opposite one."""
 Global___AnomalyKind: _TypeAlias = AnomalyKind  # noqa: Y015
 
 @_typing.final
@@ -434,12 +450,18 @@ class FillBusted(_message.Message):
     APPLIED_FIELD_NUMBER: _builtins.int
     FILL_SEQUENCE_FIELD_NUMBER: _builtins.int
     FILL_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
     applied: _builtins.bool
     """False while the fill has not arrived: the bust waits, nothing moved. When
     the fill arrives it is recorded and a second event with true follows.
     """
     fill_sequence: _builtins.int
     """Sequence of the event that recorded the fill; 0 while it waits."""
+    superseded: _builtins.bool
+    """True where the fill was an inferred one and gives way to what is known
+    better: the venue's own fills, or another inference. The venue reversed
+    nothing then.
+    """
     @_builtins.property
     def identity(self) -> _fills_pb2.FillIdentity:
         """The fill that was named. With corrections, any link of its chain."""
@@ -455,10 +477,11 @@ class FillBusted(_message.Message):
         applied: _builtins.bool = ...,
         fill_sequence: _builtins.int = ...,
         fill: _fills_pb2.Fill | None = ...,
+        superseded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fill", b"fill", "identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "fill", b"fill", "fill_sequence", b"fill_sequence", "identity", b"identity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "fill", b"fill", "fill_sequence", b"fill_sequence", "identity", b"identity", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

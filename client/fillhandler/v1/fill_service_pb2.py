@@ -27,15 +27,15 @@ from fillhandler.v1 import orders_pb2 as fillhandler_dot_v1_dot_orders__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fillhandler/v1/fill_service.proto\x12\x0e\x66illhandler.v1\x1a\x1a\x66illhandler/v1/fills.proto\x1a\x1b\x66illhandler/v1/orders.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\nEntryError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x97\x01\n\nFillResult\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\"\n\x04\x66ill\x18\x03 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12)\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1a.fillhandler.v1.EntryError\"7\n\x11RecordFillRequest\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"v\n\x12RecordFillResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\"9\n\x12RecordFillsRequest\x12#\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x14.fillhandler.v1.Fill\"B\n\x13RecordFillsResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.fillhandler.v1.FillResult\"_\n\x15ProcessPayloadRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\";\n\x0cSkippedEntry\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"\xba\x01\n\x16ProcessPayloadResponse\x12)\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1a.fillhandler.v1.FillResult\x12%\n\x06orders\x18\x02 \x03(\x0b\x32\x15.fillhandler.v1.Order\x12-\n\x07skipped\x18\x03 \x03(\x0b\x32\x1c.fillhandler.v1.SkippedEntry\x12\r\n\x05venue\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x04\"?\n\x0cVenuePayload\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\"_\n\x16ProcessPayloadsRequest\x12.\n\x08payloads\x18\x01 \x03(\x0b\x32\x1c.fillhandler.v1.VenuePayload\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"\xdc\x01\n\rPayloadResult\x12)\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1a.fillhandler.v1.FillResult\x12%\n\x06orders\x18\x02 \x03(\x0b\x32\x15.fillhandler.v1.Order\x12-\n\x07skipped\x18\x03 \x03(\x0b\x32\x1c.fillhandler.v1.SkippedEntry\x12)\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1a.fillhandler.v1.EntryError\x12\r\n\x05venue\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x04\"I\n\x17ProcessPayloadsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.fillhandler.v1.PayloadResult\"@\n\x0eGetFillRequest\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\"5\n\x0fGetFillResponse\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"\xf3\x01\n\x10ListFillsRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x18\n\x10include_reversed\x18\t \x01(\x08\"Q\n\x11ListFillsResponse\x12#\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x14.fillhandler.v1.Fill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x0f\x42ustFillRequest\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\"\x85\x01\n\x10\x42ustFillResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\x12\x0f\n\x07\x61pplied\x18\x04 \x01(\x08\"h\n\x12\x43orrectFillRequest\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\x12\"\n\x04\x66ill\x18\x02 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"\x88\x01\n\x13\x43orrectFillResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\x12\x0f\n\x07\x61pplied\x18\x04 \x01(\x08*\x90\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RECORDED\x10\x01\x12\x15\n\x11OUTCOME_DUPLICATE\x10\x02\x12\x14\n\x10OUTCOME_CONFLICT\x10\x03\x12\x14\n\x10OUTCOME_ENRICHED\x10\x04\x12\x13\n\x0fOUTCOME_REFUSED\x10\x05\x32\xcc\x05\n\x0b\x46illService\x12S\n\nRecordFill\x12!.fillhandler.v1.RecordFillRequest\x1a\".fillhandler.v1.RecordFillResponse\x12Z\n\x0bRecordFills\x12\".fillhandler.v1.RecordFillsRequest\x1a#.fillhandler.v1.RecordFillsResponse(\x01\x30\x01\x12_\n\x0eProcessPayload\x12%.fillhandler.v1.ProcessPayloadRequest\x1a&.fillhandler.v1.ProcessPayloadResponse\x12\x66\n\x0fProcessPayloads\x12&.fillhandler.v1.ProcessPayloadsRequest\x1a\'.fillhandler.v1.ProcessPayloadsResponse(\x01\x30\x01\x12J\n\x07GetFill\x12\x1e.fillhandler.v1.GetFillRequest\x1a\x1f.fillhandler.v1.GetFillResponse\x12P\n\tListFills\x12 .fillhandler.v1.ListFillsRequest\x1a!.fillhandler.v1.ListFillsResponse\x12M\n\x08\x42ustFill\x12\x1f.fillhandler.v1.BustFillRequest\x1a .fillhandler.v1.BustFillResponse\x12V\n\x0b\x43orrectFill\x12\".fillhandler.v1.CorrectFillRequest\x1a#.fillhandler.v1.CorrectFillResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!fillhandler/v1/fill_service.proto\x12\x0e\x66illhandler.v1\x1a\x1a\x66illhandler/v1/fills.proto\x1a\x1b\x66illhandler/v1/orders.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\nEntryError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x97\x01\n\nFillResult\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\"\n\x04\x66ill\x18\x03 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12)\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1a.fillhandler.v1.EntryError\"7\n\x11RecordFillRequest\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"v\n\x12RecordFillResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\"9\n\x12RecordFillsRequest\x12#\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x14.fillhandler.v1.Fill\"B\n\x13RecordFillsResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.fillhandler.v1.FillResult\"o\n\x15ProcessPayloadRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x0e\n\x06\x66ormat\x18\x05 \x01(\t\";\n\x0cSkippedEntry\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"\xca\x01\n\x16ProcessPayloadResponse\x12)\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1a.fillhandler.v1.FillResult\x12%\n\x06orders\x18\x02 \x03(\x0b\x32\x15.fillhandler.v1.Order\x12-\n\x07skipped\x18\x03 \x03(\x0b\x32\x1c.fillhandler.v1.SkippedEntry\x12\r\n\x05venue\x18\x04 \x01(\t\x12\x10\n\x08sequence\x18\x05 \x01(\x04\x12\x0e\n\x06parser\x18\x06 \x01(\t\"O\n\x0cVenuePayload\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0e\n\x06\x66ormat\x18\x04 \x01(\t\"_\n\x16ProcessPayloadsRequest\x12.\n\x08payloads\x18\x01 \x03(\x0b\x32\x1c.fillhandler.v1.VenuePayload\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"\xec\x01\n\rPayloadResult\x12)\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1a.fillhandler.v1.FillResult\x12%\n\x06orders\x18\x02 \x03(\x0b\x32\x15.fillhandler.v1.Order\x12-\n\x07skipped\x18\x03 \x03(\x0b\x32\x1c.fillhandler.v1.SkippedEntry\x12)\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x1a.fillhandler.v1.EntryError\x12\r\n\x05venue\x18\x05 \x01(\t\x12\x10\n\x08sequence\x18\x06 \x01(\x04\x12\x0e\n\x06parser\x18\x07 \x01(\t\"I\n\x17ProcessPayloadsResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.fillhandler.v1.PayloadResult\"@\n\x0eGetFillRequest\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\"5\n\x0fGetFillResponse\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"\xf3\x01\n\x10ListFillsRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\x12\x18\n\x10include_reversed\x18\t \x01(\x08\"Q\n\x11ListFillsResponse\x12#\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x14.fillhandler.v1.Fill\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x0f\x42ustFillRequest\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\"\x85\x01\n\x10\x42ustFillResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\x12\x0f\n\x07\x61pplied\x18\x04 \x01(\x08\"h\n\x12\x43orrectFillRequest\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\x12\"\n\x04\x66ill\x18\x02 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"\x88\x01\n\x13\x43orrectFillResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\x12\x0f\n\x07\x61pplied\x18\x04 \x01(\x08*\x90\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RECORDED\x10\x01\x12\x15\n\x11OUTCOME_DUPLICATE\x10\x02\x12\x14\n\x10OUTCOME_CONFLICT\x10\x03\x12\x14\n\x10OUTCOME_ENRICHED\x10\x04\x12\x13\n\x0fOUTCOME_REFUSED\x10\x05\x32\xcc\x05\n\x0b\x46illService\x12S\n\nRecordFill\x12!.fillhandler.v1.RecordFillRequest\x1a\".fillhandler.v1.RecordFillResponse\x12Z\n\x0bRecordFills\x12\".fillhandler.v1.RecordFillsRequest\x1a#.fillhandler.v1.RecordFillsResponse(\x01\x30\x01\x12_\n\x0eProcessPayload\x12%.fillhandler.v1.ProcessPayloadRequest\x1a&.fillhandler.v1.ProcessPayloadResponse\x12\x66\n\x0fProcessPayloads\x12&.fillhandler.v1.ProcessPayloadsRequest\x1a\'.fillhandler.v1.ProcessPayloadsResponse(\x01\x30\x01\x12J\n\x07GetFill\x12\x1e.fillhandler.v1.GetFillRequest\x1a\x1f.fillhandler.v1.GetFillResponse\x12P\n\tListFills\x12 .fillhandler.v1.ListFillsRequest\x1a!.fillhandler.v1.ListFillsResponse\x12M\n\x08\x42ustFill\x12\x1f.fillhandler.v1.BustFillRequest\x1a .fillhandler.v1.BustFillResponse\x12V\n\x0b\x43orrectFill\x12\".fillhandler.v1.CorrectFillRequest\x1a#.fillhandler.v1.CorrectFillResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fillhandler.v1.fill_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=2366
-  _globals['_OUTCOME']._serialized_end=2510
+  _globals['_OUTCOME']._serialized_start=2430
+  _globals['_OUTCOME']._serialized_end=2574
   _globals['_ENTRYERROR']._serialized_start=143
   _globals['_ENTRYERROR']._serialized_end=200
   _globals['_FILLRESULT']._serialized_start=203
@@ -49,35 +49,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDFILLSRESPONSE']._serialized_start=592
   _globals['_RECORDFILLSRESPONSE']._serialized_end=658
   _globals['_PROCESSPAYLOADREQUEST']._serialized_start=660
-  _globals['_PROCESSPAYLOADREQUEST']._serialized_end=755
-  _globals['_SKIPPEDENTRY']._serialized_start=757
-  _globals['_SKIPPEDENTRY']._serialized_end=816
-  _globals['_PROCESSPAYLOADRESPONSE']._serialized_start=819
-  _globals['_PROCESSPAYLOADRESPONSE']._serialized_end=1005
-  _globals['_VENUEPAYLOAD']._serialized_start=1007
-  _globals['_VENUEPAYLOAD']._serialized_end=1070
-  _globals['_PROCESSPAYLOADSREQUEST']._serialized_start=1072
-  _globals['_PROCESSPAYLOADSREQUEST']._serialized_end=1167
-  _globals['_PAYLOADRESULT']._serialized_start=1170
-  _globals['_PAYLOADRESULT']._serialized_end=1390
-  _globals['_PROCESSPAYLOADSRESPONSE']._serialized_start=1392
-  _globals['_PROCESSPAYLOADSRESPONSE']._serialized_end=1465
-  _globals['_GETFILLREQUEST']._serialized_start=1467
-  _globals['_GETFILLREQUEST']._serialized_end=1531
-  _globals['_GETFILLRESPONSE']._serialized_start=1533
-  _globals['_GETFILLRESPONSE']._serialized_end=1586
-  _globals['_LISTFILLSREQUEST']._serialized_start=1589
-  _globals['_LISTFILLSREQUEST']._serialized_end=1832
-  _globals['_LISTFILLSRESPONSE']._serialized_start=1834
-  _globals['_LISTFILLSRESPONSE']._serialized_end=1915
-  _globals['_BUSTFILLREQUEST']._serialized_start=1917
-  _globals['_BUSTFILLREQUEST']._serialized_end=1982
-  _globals['_BUSTFILLRESPONSE']._serialized_start=1985
-  _globals['_BUSTFILLRESPONSE']._serialized_end=2118
-  _globals['_CORRECTFILLREQUEST']._serialized_start=2120
-  _globals['_CORRECTFILLREQUEST']._serialized_end=2224
-  _globals['_CORRECTFILLRESPONSE']._serialized_start=2227
-  _globals['_CORRECTFILLRESPONSE']._serialized_end=2363
-  _globals['_FILLSERVICE']._serialized_start=2513
-  _globals['_FILLSERVICE']._serialized_end=3229
+  _globals['_PROCESSPAYLOADREQUEST']._serialized_end=771
+  _globals['_SKIPPEDENTRY']._serialized_start=773
+  _globals['_SKIPPEDENTRY']._serialized_end=832
+  _globals['_PROCESSPAYLOADRESPONSE']._serialized_start=835
+  _globals['_PROCESSPAYLOADRESPONSE']._serialized_end=1037
+  _globals['_VENUEPAYLOAD']._serialized_start=1039
+  _globals['_VENUEPAYLOAD']._serialized_end=1118
+  _globals['_PROCESSPAYLOADSREQUEST']._serialized_start=1120
+  _globals['_PROCESSPAYLOADSREQUEST']._serialized_end=1215
+  _globals['_PAYLOADRESULT']._serialized_start=1218
+  _globals['_PAYLOADRESULT']._serialized_end=1454
+  _globals['_PROCESSPAYLOADSRESPONSE']._serialized_start=1456
+  _globals['_PROCESSPAYLOADSRESPONSE']._serialized_end=1529
+  _globals['_GETFILLREQUEST']._serialized_start=1531
+  _globals['_GETFILLREQUEST']._serialized_end=1595
+  _globals['_GETFILLRESPONSE']._serialized_start=1597
+  _globals['_GETFILLRESPONSE']._serialized_end=1650
+  _globals['_LISTFILLSREQUEST']._serialized_start=1653
+  _globals['_LISTFILLSREQUEST']._serialized_end=1896
+  _globals['_LISTFILLSRESPONSE']._serialized_start=1898
+  _globals['_LISTFILLSRESPONSE']._serialized_end=1979
+  _globals['_BUSTFILLREQUEST']._serialized_start=1981
+  _globals['_BUSTFILLREQUEST']._serialized_end=2046
+  _globals['_BUSTFILLRESPONSE']._serialized_start=2049
+  _globals['_BUSTFILLRESPONSE']._serialized_end=2182
+  _globals['_CORRECTFILLREQUEST']._serialized_start=2184
+  _globals['_CORRECTFILLREQUEST']._serialized_end=2288
+  _globals['_CORRECTFILLRESPONSE']._serialized_start=2291
+  _globals['_CORRECTFILLRESPONSE']._serialized_end=2427
+  _globals['_FILLSERVICE']._serialized_start=2577
+  _globals['_FILLSERVICE']._serialized_end=3293
 # @@protoc_insertion_point(module_scope)

@@ -250,6 +250,7 @@ class ProcessPayloadRequest(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     venue: _builtins.str
     """The venue in lower case. Empty is allowed where the payload's keys name
     exactly one known venue, as the flat forms do; else INVALID_FIELD.
@@ -262,6 +263,11 @@ class ProcessPayloadRequest(_message.Message):
     """Only says what would be done; records nothing. Sequences are 0 for what is
     new.
     """
+    format: _builtins.str
+    """"" is the venue's own JSON. "ccxt" is ccxt's unified trade and order
+    structures, one or a list of them; the venue is required then, and may be
+    any.
+    """
     def __init__(
         self,
         *,
@@ -269,10 +275,11 @@ class ProcessPayloadRequest(_message.Message):
         account: _builtins.str = ...,
         payload: _builtins.bytes = ...,
         validate_only: _builtins.bool = ...,
+        format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "payload", b"payload", "validate_only", b"validate_only", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "format", b"format", "payload", b"payload", "validate_only", b"validate_only", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -319,10 +326,16 @@ class ProcessPayloadResponse(_message.Message):
     SKIPPED_FIELD_NUMBER: _builtins.int
     VENUE_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    PARSER_FIELD_NUMBER: _builtins.int
     venue: _builtins.str
     """The venue the payload was understood as."""
     sequence: _builtins.int
     """Sequence of the last event this payload appended; 0 where it appended none."""
+    parser: _builtins.str
+    """What read it: "venue" is the venue's own module, "ccxt" the unified
+    structures of a request with that format, "ccxt_parser" ccxt's parser of a
+    venue that has no module.
+    """
     @_builtins.property
     def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___FillResult]:
         """One for each fill in the payload, in its order."""
@@ -343,10 +356,11 @@ class ProcessPayloadResponse(_message.Message):
         skipped: _abc.Iterable[Global___SkippedEntry] | None = ...,
         venue: _builtins.str = ...,
         sequence: _builtins.int = ...,
+        parser: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fills", b"fills", "orders", b"orders", "sequence", b"sequence", "skipped", b"skipped", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fills", b"fills", "orders", b"orders", "parser", b"parser", "sequence", b"sequence", "skipped", b"skipped", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -361,22 +375,26 @@ class VenuePayload(_message.Message):
     VENUE_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     venue: _builtins.str
     """As in ProcessPayloadRequest."""
     account: _builtins.str
     """Empty means "main"."""
     payload: _builtins.bytes
     """The JSON text, UTF-8, unchanged."""
+    format: _builtins.str
+    """As in ProcessPayloadRequest."""
     def __init__(
         self,
         *,
         venue: _builtins.str = ...,
         account: _builtins.str = ...,
         payload: _builtins.bytes = ...,
+        format: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "payload", b"payload", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "format", b"format", "payload", b"payload", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -422,10 +440,13 @@ class PayloadResult(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     VENUE_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    PARSER_FIELD_NUMBER: _builtins.int
     venue: _builtins.str
     """The venue the payload was understood as."""
     sequence: _builtins.int
     """Sequence of the last event this payload appended; 0 where it appended none."""
+    parser: _builtins.str
+    """As in ProcessPayloadResponse."""
     @_builtins.property
     def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___FillResult]:
         """One for each fill in the payload, in its order."""
@@ -451,10 +472,11 @@ class PayloadResult(_message.Message):
         error: Global___EntryError | None = ...,
         venue: _builtins.str = ...,
         sequence: _builtins.int = ...,
+        parser: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "fills", b"fills", "orders", b"orders", "sequence", b"sequence", "skipped", b"skipped", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "fills", b"fills", "orders", b"orders", "parser", b"parser", "sequence", b"sequence", "skipped", b"skipped", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

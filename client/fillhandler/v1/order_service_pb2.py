@@ -22,39 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from fillhandler.v1 import events_pb2 as fillhandler_dot_v1_dot_events__pb2
 from fillhandler.v1 import fill_service_pb2 as fillhandler_dot_v1_dot_fill__service__pb2
 from fillhandler.v1 import orders_pb2 as fillhandler_dot_v1_dot_orders__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fillhandler/v1/order_service.proto\x12\x0e\x66illhandler.v1\x1a!fillhandler/v1/fill_service.proto\x1a\x1b\x66illhandler/v1/orders.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"<\n\x14RegisterOrderRequest\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"y\n\x15RegisterOrderResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\":\n\x12ReportOrderRequest\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"w\n\x13ReportOrderResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\"l\n\x0fGetOrderRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x05 \x01(\t\"8\n\x10GetOrderResponse\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"\xf3\x01\n\x11ListOrdersRequest\x12)\n\x05group\x18\x01 \x01(\x0e\x32\x1a.fillhandler.v1.OrderGroup\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"T\n\x12ListOrdersResponse\x12%\n\x06orders\x18\x01 \x03(\x0b\x32\x15.fillhandler.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x12\x43learOrdersRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\"6\n\x13\x43learOrdersResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x32\xc0\x03\n\x0cOrderService\x12\\\n\rRegisterOrder\x12$.fillhandler.v1.RegisterOrderRequest\x1a%.fillhandler.v1.RegisterOrderResponse\x12V\n\x0bReportOrder\x12\".fillhandler.v1.ReportOrderRequest\x1a#.fillhandler.v1.ReportOrderResponse\x12M\n\x08GetOrder\x12\x1f.fillhandler.v1.GetOrderRequest\x1a .fillhandler.v1.GetOrderResponse\x12S\n\nListOrders\x12!.fillhandler.v1.ListOrdersRequest\x1a\".fillhandler.v1.ListOrdersResponse\x12V\n\x0b\x43learOrders\x12\".fillhandler.v1.ClearOrdersRequest\x1a#.fillhandler.v1.ClearOrdersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"fillhandler/v1/order_service.proto\x12\x0e\x66illhandler.v1\x1a\x1b\x66illhandler/v1/events.proto\x1a!fillhandler/v1/fill_service.proto\x1a\x1b\x66illhandler/v1/orders.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"<\n\x14RegisterOrderRequest\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"y\n\x15RegisterOrderResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\":\n\x12ReportOrderRequest\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"w\n\x13ReportOrderResponse\x12(\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.fillhandler.v1.Outcome\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12$\n\x05order\x18\x03 \x01(\x0b\x32\x15.fillhandler.v1.Order\"l\n\x0fGetOrderRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x05 \x01(\t\"8\n\x10GetOrderResponse\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"\xf3\x01\n\x11ListOrdersRequest\x12)\n\x05group\x18\x01 \x01(\x0e\x32\x1a.fillhandler.v1.OrderGroup\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\x05\x12\x12\n\npage_token\x18\x08 \x01(\t\"T\n\x12ListOrdersResponse\x12%\n\x06orders\x18\x01 \x03(\x0b\x32\x15.fillhandler.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x12\x43learOrdersRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05venue\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\"6\n\x13\x43learOrdersResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"\x89\x02\n\x14ListAnomaliesRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08order_id\x18\x04 \x01(\t\x12*\n\x05kinds\x18\x05 \x03(\x0e\x32\x1b.fillhandler.v1.AnomalyKind\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\t\"\xbb\x01\n\x07\x41nomaly\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12/\n\x0b\x63ommit_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x04kind\x18\x03 \x01(\x0e\x32\x1b.fillhandler.v1.AnomalyKind\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x05 \x01(\t\x12$\n\x05order\x18\x06 \x01(\x0b\x32\x15.fillhandler.v1.Order\"\\\n\x15ListAnomaliesResponse\x12*\n\tanomalies\x18\x01 \x03(\x0b\x32\x17.fillhandler.v1.Anomaly\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x9e\x04\n\x0cOrderService\x12\\\n\rRegisterOrder\x12$.fillhandler.v1.RegisterOrderRequest\x1a%.fillhandler.v1.RegisterOrderResponse\x12V\n\x0bReportOrder\x12\".fillhandler.v1.ReportOrderRequest\x1a#.fillhandler.v1.ReportOrderResponse\x12M\n\x08GetOrder\x12\x1f.fillhandler.v1.GetOrderRequest\x1a .fillhandler.v1.GetOrderResponse\x12S\n\nListOrders\x12!.fillhandler.v1.ListOrdersRequest\x1a\".fillhandler.v1.ListOrdersResponse\x12V\n\x0b\x43learOrders\x12\".fillhandler.v1.ClearOrdersRequest\x1a#.fillhandler.v1.ClearOrdersResponse\x12\\\n\rListAnomalies\x12$.fillhandler.v1.ListAnomaliesRequest\x1a%.fillhandler.v1.ListAnomaliesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fillhandler.v1.order_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTERORDERREQUEST']._serialized_start=183
-  _globals['_REGISTERORDERREQUEST']._serialized_end=243
-  _globals['_REGISTERORDERRESPONSE']._serialized_start=245
-  _globals['_REGISTERORDERRESPONSE']._serialized_end=366
-  _globals['_REPORTORDERREQUEST']._serialized_start=368
-  _globals['_REPORTORDERREQUEST']._serialized_end=426
-  _globals['_REPORTORDERRESPONSE']._serialized_start=428
-  _globals['_REPORTORDERRESPONSE']._serialized_end=547
-  _globals['_GETORDERREQUEST']._serialized_start=549
-  _globals['_GETORDERREQUEST']._serialized_end=657
-  _globals['_GETORDERRESPONSE']._serialized_start=659
-  _globals['_GETORDERRESPONSE']._serialized_end=715
-  _globals['_LISTORDERSREQUEST']._serialized_start=718
-  _globals['_LISTORDERSREQUEST']._serialized_end=961
-  _globals['_LISTORDERSRESPONSE']._serialized_start=963
-  _globals['_LISTORDERSRESPONSE']._serialized_end=1047
-  _globals['_CLEARORDERSREQUEST']._serialized_start=1049
-  _globals['_CLEARORDERSREQUEST']._serialized_end=1164
-  _globals['_CLEARORDERSRESPONSE']._serialized_start=1166
-  _globals['_CLEARORDERSRESPONSE']._serialized_end=1220
-  _globals['_ORDERSERVICE']._serialized_start=1223
-  _globals['_ORDERSERVICE']._serialized_end=1671
+  _globals['_REGISTERORDERREQUEST']._serialized_start=212
+  _globals['_REGISTERORDERREQUEST']._serialized_end=272
+  _globals['_REGISTERORDERRESPONSE']._serialized_start=274
+  _globals['_REGISTERORDERRESPONSE']._serialized_end=395
+  _globals['_REPORTORDERREQUEST']._serialized_start=397
+  _globals['_REPORTORDERREQUEST']._serialized_end=455
+  _globals['_REPORTORDERRESPONSE']._serialized_start=457
+  _globals['_REPORTORDERRESPONSE']._serialized_end=576
+  _globals['_GETORDERREQUEST']._serialized_start=578
+  _globals['_GETORDERREQUEST']._serialized_end=686
+  _globals['_GETORDERRESPONSE']._serialized_start=688
+  _globals['_GETORDERRESPONSE']._serialized_end=744
+  _globals['_LISTORDERSREQUEST']._serialized_start=747
+  _globals['_LISTORDERSREQUEST']._serialized_end=990
+  _globals['_LISTORDERSRESPONSE']._serialized_start=992
+  _globals['_LISTORDERSRESPONSE']._serialized_end=1076
+  _globals['_CLEARORDERSREQUEST']._serialized_start=1078
+  _globals['_CLEARORDERSREQUEST']._serialized_end=1193
+  _globals['_CLEARORDERSRESPONSE']._serialized_start=1195
+  _globals['_CLEARORDERSRESPONSE']._serialized_end=1249
+  _globals['_LISTANOMALIESREQUEST']._serialized_start=1252
+  _globals['_LISTANOMALIESREQUEST']._serialized_end=1517
+  _globals['_ANOMALY']._serialized_start=1520
+  _globals['_ANOMALY']._serialized_end=1707
+  _globals['_LISTANOMALIESRESPONSE']._serialized_start=1709
+  _globals['_LISTANOMALIESRESPONSE']._serialized_end=1801
+  _globals['_ORDERSERVICE']._serialized_start=1804
+  _globals['_ORDERSERVICE']._serialized_end=2346
 # @@protoc_insertion_point(module_scope)

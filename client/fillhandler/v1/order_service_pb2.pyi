@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fillhandler.v1 import events_pb2 as _events_pb2
 from fillhandler.v1 import fill_service_pb2 as _fill_service_pb2
 from fillhandler.v1 import orders_pb2 as _orders_pb2
 from google.protobuf import descriptor as _descriptor
@@ -349,3 +350,139 @@ class ClearOrdersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClearOrdersResponse: _TypeAlias = ClearOrdersResponse  # noqa: Y015
+
+@_typing.final
+class ListAnomaliesRequest(_message.Message):
+    """Which anomalies to list. All conditions must hold; an empty one holds always."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    venue: _builtins.str
+    """Only this venue."""
+    account: _builtins.str
+    """Only this account; empty means all."""
+    symbol: _builtins.str
+    """Only this symbol."""
+    order_id: _builtins.str
+    """Only those of orders that have or had this venue order id."""
+    page_size: _builtins.int
+    """At most this many; 0 means 100, at most 1,000."""
+    page_token: _builtins.str
+    """next_page_token of the page before, with the same conditions; empty for the
+    first. PAGE_TOKEN_INVALID otherwise.
+    """
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_events_pb2.AnomalyKind.ValueType]:
+        """Only these kinds."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those committed at or after it."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only those committed before it."""
+
+    def __init__(
+        self,
+        *,
+        venue: _builtins.str = ...,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        kinds: _abc.Iterable[_events_pb2.AnomalyKind.ValueType] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "end_time", b"end_time", "kinds", b"kinds", "order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "symbol", b"symbol", "venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAnomaliesRequest: _TypeAlias = ListAnomaliesRequest  # noqa: Y015
+
+@_typing.final
+class Anomaly(_message.Message):
+    """Something about an order that needs a look."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    COMMIT_TIME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Sequence of its event."""
+    kind: _events_pb2.AnomalyKind.ValueType
+    """What it is."""
+    text: _builtins.str
+    """A sentence for people, with the figures."""
+    advice: _builtins.str
+    """What to do about it."""
+    @_builtins.property
+    def commit_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was committed."""
+
+    @_builtins.property
+    def order(self) -> _orders_pb2.Order:
+        """The order, as it stands now."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        commit_time: _timestamp_pb2.Timestamp | None = ...,
+        kind: _events_pb2.AnomalyKind.ValueType = ...,
+        text: _builtins.str = ...,
+        advice: _builtins.str = ...,
+        order: _orders_pb2.Order | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "commit_time", b"commit_time", "kind", b"kind", "order", b"order", "sequence", b"sequence", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Anomaly: _TypeAlias = Anomaly  # noqa: Y015
+
+@_typing.final
+class ListAnomaliesResponse(_message.Message):
+    """One page of anomalies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANOMALIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def anomalies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Anomaly]:
+        """By sequence, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        anomalies: _abc.Iterable[Global___Anomaly] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anomalies", b"anomalies", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAnomaliesResponse: _TypeAlias = ListAnomaliesResponse  # noqa: Y015

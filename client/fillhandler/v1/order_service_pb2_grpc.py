@@ -60,6 +60,11 @@ class OrderServiceStub:
                 request_serializer=fillhandler_dot_v1_dot_order__service__pb2.ClearOrdersRequest.SerializeToString,
                 response_deserializer=fillhandler_dot_v1_dot_order__service__pb2.ClearOrdersResponse.FromString,
                 _registered_method=True)
+        self.ListAnomalies = channel.unary_unary(
+                '/fillhandler.v1.OrderService/ListAnomalies',
+                request_serializer=fillhandler_dot_v1_dot_order__service__pb2.ListAnomaliesRequest.SerializeToString,
+                response_deserializer=fillhandler_dot_v1_dot_order__service__pb2.ListAnomaliesResponse.FromString,
+                _registered_method=True)
 
 
 class OrderServiceServicer:
@@ -105,6 +110,13 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAnomalies(self, request, context):
+        """Lists what about orders needs a look, oldest first, paged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +144,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.ClearOrders,
                     request_deserializer=fillhandler_dot_v1_dot_order__service__pb2.ClearOrdersRequest.FromString,
                     response_serializer=fillhandler_dot_v1_dot_order__service__pb2.ClearOrdersResponse.SerializeToString,
+            ),
+            'ListAnomalies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAnomalies,
+                    request_deserializer=fillhandler_dot_v1_dot_order__service__pb2.ListAnomaliesRequest.FromString,
+                    response_serializer=fillhandler_dot_v1_dot_order__service__pb2.ListAnomaliesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -270,6 +287,33 @@ class OrderService:
             '/fillhandler.v1.OrderService/ClearOrders',
             fillhandler_dot_v1_dot_order__service__pb2.ClearOrdersRequest.SerializeToString,
             fillhandler_dot_v1_dot_order__service__pb2.ClearOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAnomalies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fillhandler.v1.OrderService/ListAnomalies',
+            fillhandler_dot_v1_dot_order__service__pb2.ListAnomaliesRequest.SerializeToString,
+            fillhandler_dot_v1_dot_order__service__pb2.ListAnomaliesResponse.FromString,
             options,
             channel_credentials,
             insecure,

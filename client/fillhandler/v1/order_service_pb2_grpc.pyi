@@ -50,6 +50,8 @@ class OrderServiceStub:
     """Hides final orders older than an age and frees their memory. Fills,
     identities and statistics are untouched; a late fill brings an order back.
     """
+    ListAnomalies: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ListAnomaliesRequest, _order_service_pb2.ListAnomaliesResponse]
+    """Lists what about orders needs a look, oldest first, paged."""
 
 @_typing.type_check_only
 class OrderServiceAsyncStub(OrderServiceStub):
@@ -73,6 +75,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """Hides final orders older than an age and frees their memory. Fills,
     identities and statistics are untouched; a late fill brings an order back.
     """
+    ListAnomalies: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ListAnomaliesRequest, _order_service_pb2.ListAnomaliesResponse]  # type: ignore[assignment]
+    """Lists what about orders needs a look, oldest first, paged."""
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Declares orders, takes the venues' reports on them, and serves their states."""
@@ -123,5 +127,13 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Hides final orders older than an age and frees their memory. Fills,
         identities and statistics are untouched; a late fill brings an order back.
         """
+
+    @_abc_1.abstractmethod
+    def ListAnomalies(
+        self,
+        request: _order_service_pb2.ListAnomaliesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_service_pb2.ListAnomaliesResponse, _abc.Awaitable[_order_service_pb2.ListAnomaliesResponse]]:
+        """Lists what about orders needs a look, oldest first, paged."""
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

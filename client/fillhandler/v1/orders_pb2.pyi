@@ -151,6 +151,8 @@ class Order(_message.Message):
     ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     FILL_PERCENTAGE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    INFERRED_QUANTITY_FIELD_NUMBER: _builtins.int
+    BASE_QUANTITY_FIELD_NUMBER: _builtins.int
     venue: _builtins.str
     """The venue in lower case. Required in requests."""
     account: _builtins.str
@@ -228,6 +230,16 @@ class Order(_message.Message):
     """
     reason: _builtins.str
     """In a report: why, in the venue's words, for example a reject reason."""
+    inferred_quantity: _builtins.str
+    """The part of cumulative_quantity that the service inferred from the venue's
+    cumulative quantity, because its fills have not come. Absent where all of it
+    is the venue's own fills.
+    """
+    base_quantity: _builtins.str
+    """cumulative_quantity in units of the base currency: times the contract's
+    multiplier, and for inverse contracts over the price of each fill. Absent
+    where the contract's size, or a price, is not known.
+    """
     @_builtins.property
     def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Every venue order id it has had, oldest first, amends included."""
@@ -306,13 +318,17 @@ class Order(_message.Message):
         order_number: _builtins.int = ...,
         fill_percentage: _builtins.str | None = ...,
         reason: _builtins.str = ...,
+        inferred_quantity: _builtins.str | None = ...,
+        base_quantity: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_cumulative_notional", b"_cumulative_notional", "_cumulative_quantity", b"_cumulative_quantity", "_expected_price", b"_expected_price", "_fill_percentage", b"_fill_percentage", "_leaves_quantity", b"_leaves_quantity", "_limit_price", b"_limit_price", "_net_quantity", b"_net_quantity", "_order_quantity", b"_order_quantity", "_overfill_quantity", b"_overfill_quantity", "_reported_average_price", b"_reported_average_price", "_reported_cumulative_quantity", b"_reported_cumulative_quantity", "average_price", b"average_price", "complete_time", b"complete_time", "contract", b"contract", "create_time", b"create_time", "cumulative_notional", b"cumulative_notional", "cumulative_quantity", b"cumulative_quantity", "expected_price", b"expected_price", "fill_percentage", b"fill_percentage", "first_fill_time", b"first_fill_time", "last_fill_time", b"last_fill_time", "leaves_quantity", b"leaves_quantity", "limit_price", b"limit_price", "net_quantity", b"net_quantity", "order_quantity", b"order_quantity", "overfill_quantity", b"overfill_quantity", "reported_average_price", b"reported_average_price", "reported_cumulative_quantity", b"reported_cumulative_quantity", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_base_quantity", b"_base_quantity", "_cumulative_notional", b"_cumulative_notional", "_cumulative_quantity", b"_cumulative_quantity", "_expected_price", b"_expected_price", "_fill_percentage", b"_fill_percentage", "_inferred_quantity", b"_inferred_quantity", "_leaves_quantity", b"_leaves_quantity", "_limit_price", b"_limit_price", "_net_quantity", b"_net_quantity", "_order_quantity", b"_order_quantity", "_overfill_quantity", b"_overfill_quantity", "_reported_average_price", b"_reported_average_price", "_reported_cumulative_quantity", b"_reported_cumulative_quantity", "average_price", b"average_price", "base_quantity", b"base_quantity", "complete_time", b"complete_time", "contract", b"contract", "create_time", b"create_time", "cumulative_notional", b"cumulative_notional", "cumulative_quantity", b"cumulative_quantity", "expected_price", b"expected_price", "fill_percentage", b"fill_percentage", "first_fill_time", b"first_fill_time", "inferred_quantity", b"inferred_quantity", "last_fill_time", b"last_fill_time", "leaves_quantity", b"leaves_quantity", "limit_price", b"limit_price", "net_quantity", b"net_quantity", "order_quantity", b"order_quantity", "overfill_quantity", b"overfill_quantity", "reported_average_price", b"reported_average_price", "reported_cumulative_quantity", b"reported_cumulative_quantity", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_cumulative_notional", b"_cumulative_notional", "_cumulative_quantity", b"_cumulative_quantity", "_expected_price", b"_expected_price", "_fill_percentage", b"_fill_percentage", "_leaves_quantity", b"_leaves_quantity", "_limit_price", b"_limit_price", "_net_quantity", b"_net_quantity", "_order_quantity", b"_order_quantity", "_overfill_quantity", b"_overfill_quantity", "_reported_average_price", b"_reported_average_price", "_reported_cumulative_quantity", b"_reported_cumulative_quantity", "account", b"account", "average_price", b"average_price", "base_currency", b"base_currency", "client_order_id", b"client_order_id", "complete_time", b"complete_time", "contract", b"contract", "create_time", b"create_time", "cumulative_notional", b"cumulative_notional", "cumulative_quantity", b"cumulative_quantity", "expected_price", b"expected_price", "fees", b"fees", "fill_count", b"fill_count", "fill_percentage", b"fill_percentage", "first_fill_time", b"first_fill_time", "last_fill_time", b"last_fill_time", "leaves_quantity", b"leaves_quantity", "limit_price", b"limit_price", "market", b"market", "net_quantity", b"net_quantity", "notional_currency", b"notional_currency", "order_id", b"order_id", "order_ids", b"order_ids", "order_number", b"order_number", "order_quantity", b"order_quantity", "overfill_quantity", b"overfill_quantity", "previous_order_id", b"previous_order_id", "quote_currency", b"quote_currency", "reason", b"reason", "registered", b"registered", "reported_average_price", b"reported_average_price", "reported_cumulative_quantity", b"reported_cumulative_quantity", "retry_count", b"retry_count", "sequence", b"sequence", "side", b"side", "status", b"status", "symbol", b"symbol", "type", b"type", "update_time", b"update_time", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_base_quantity", b"_base_quantity", "_cumulative_notional", b"_cumulative_notional", "_cumulative_quantity", b"_cumulative_quantity", "_expected_price", b"_expected_price", "_fill_percentage", b"_fill_percentage", "_inferred_quantity", b"_inferred_quantity", "_leaves_quantity", b"_leaves_quantity", "_limit_price", b"_limit_price", "_net_quantity", b"_net_quantity", "_order_quantity", b"_order_quantity", "_overfill_quantity", b"_overfill_quantity", "_reported_average_price", b"_reported_average_price", "_reported_cumulative_quantity", b"_reported_cumulative_quantity", "account", b"account", "average_price", b"average_price", "base_currency", b"base_currency", "base_quantity", b"base_quantity", "client_order_id", b"client_order_id", "complete_time", b"complete_time", "contract", b"contract", "create_time", b"create_time", "cumulative_notional", b"cumulative_notional", "cumulative_quantity", b"cumulative_quantity", "expected_price", b"expected_price", "fees", b"fees", "fill_count", b"fill_count", "fill_percentage", b"fill_percentage", "first_fill_time", b"first_fill_time", "inferred_quantity", b"inferred_quantity", "last_fill_time", b"last_fill_time", "leaves_quantity", b"leaves_quantity", "limit_price", b"limit_price", "market", b"market", "net_quantity", b"net_quantity", "notional_currency", b"notional_currency", "order_id", b"order_id", "order_ids", b"order_ids", "order_number", b"order_number", "order_quantity", b"order_quantity", "overfill_quantity", b"overfill_quantity", "previous_order_id", b"previous_order_id", "quote_currency", b"quote_currency", "reason", b"reason", "registered", b"registered", "reported_average_price", b"reported_average_price", "reported_cumulative_quantity", b"reported_cumulative_quantity", "retry_count", b"retry_count", "sequence", b"sequence", "side", b"side", "status", b"status", "symbol", b"symbol", "type", b"type", "update_time", b"update_time", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
     _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015
+    _WhichOneofReturnType__base_quantity: _TypeAlias = _typing.Literal["base_quantity"]  # noqa: Y015
+    _WhichOneofArgType__base_quantity: _TypeAlias = _typing.Literal["_base_quantity", b"_base_quantity"]  # noqa: Y015
     _WhichOneofReturnType__cumulative_notional: _TypeAlias = _typing.Literal["cumulative_notional"]  # noqa: Y015
     _WhichOneofArgType__cumulative_notional: _TypeAlias = _typing.Literal["_cumulative_notional", b"_cumulative_notional"]  # noqa: Y015
     _WhichOneofReturnType__cumulative_quantity: _TypeAlias = _typing.Literal["cumulative_quantity"]  # noqa: Y015
@@ -321,6 +337,8 @@ class Order(_message.Message):
     _WhichOneofArgType__expected_price: _TypeAlias = _typing.Literal["_expected_price", b"_expected_price"]  # noqa: Y015
     _WhichOneofReturnType__fill_percentage: _TypeAlias = _typing.Literal["fill_percentage"]  # noqa: Y015
     _WhichOneofArgType__fill_percentage: _TypeAlias = _typing.Literal["_fill_percentage", b"_fill_percentage"]  # noqa: Y015
+    _WhichOneofReturnType__inferred_quantity: _TypeAlias = _typing.Literal["inferred_quantity"]  # noqa: Y015
+    _WhichOneofArgType__inferred_quantity: _TypeAlias = _typing.Literal["_inferred_quantity", b"_inferred_quantity"]  # noqa: Y015
     _WhichOneofReturnType__leaves_quantity: _TypeAlias = _typing.Literal["leaves_quantity"]  # noqa: Y015
     _WhichOneofArgType__leaves_quantity: _TypeAlias = _typing.Literal["_leaves_quantity", b"_leaves_quantity"]  # noqa: Y015
     _WhichOneofReturnType__limit_price: _TypeAlias = _typing.Literal["limit_price"]  # noqa: Y015
@@ -338,6 +356,8 @@ class Order(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__average_price) -> _WhichOneofReturnType__average_price | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_quantity) -> _WhichOneofReturnType__base_quantity | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cumulative_notional) -> _WhichOneofReturnType__cumulative_notional | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cumulative_quantity) -> _WhichOneofReturnType__cumulative_quantity | None: ...
@@ -345,6 +365,8 @@ class Order(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_price) -> _WhichOneofReturnType__expected_price | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fill_percentage) -> _WhichOneofReturnType__fill_percentage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__inferred_quantity) -> _WhichOneofReturnType__inferred_quantity | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__leaves_quantity) -> _WhichOneofReturnType__leaves_quantity | None: ...
     @_typing.overload
