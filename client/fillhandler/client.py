@@ -9,15 +9,19 @@ from typing import Self
 import grpc
 
 from fillhandler.calls.analytics import AnalyticsCalls
+from fillhandler.calls.execution import ExecutionCalls
 from fillhandler.calls.feed import FeedCalls
 from fillhandler.calls.fills import FillCalls
+from fillhandler.calls.instruments import InstrumentCalls
 from fillhandler.calls.orders import OrderCalls
 from fillhandler.calls.state import StateCalls
 from fillhandler.connection import DEFAULT_TIMEOUT_SECONDS, Connection, ConnectionSettings
 from fillhandler.retry import RetryPolicy
 
 
-class FillHandlerClient(FillCalls, OrderCalls, FeedCalls, AnalyticsCalls, StateCalls):
+class FillHandlerClient(
+    FillCalls, OrderCalls, FeedCalls, ExecutionCalls, InstrumentCalls, AnalyticsCalls, StateCalls
+):
     """Talks to one server. Opens its connection with the first call; belongs to the event loop of that call.
 
     ```python

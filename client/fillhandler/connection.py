@@ -27,15 +27,19 @@ from fillhandler.errors import (
 )
 from fillhandler.retry import RetryPolicy
 from fillhandler.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
+from fillhandler.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from fillhandler.v1.feed_service_pb2_grpc import FeedServiceStub
 from fillhandler.v1.fill_service_pb2_grpc import FillServiceStub
+from fillhandler.v1.instrument_service_pb2_grpc import InstrumentServiceStub
 from fillhandler.v1.order_service_pb2_grpc import OrderServiceStub
 from fillhandler.v1.state_service_pb2_grpc import StateServiceStub
 
 if TYPE_CHECKING:
     from fillhandler.v1.analytics_service_pb2_grpc import AnalyticsServiceAsyncStub
+    from fillhandler.v1.execution_service_pb2_grpc import ExecutionServiceAsyncStub
     from fillhandler.v1.feed_service_pb2_grpc import FeedServiceAsyncStub
     from fillhandler.v1.fill_service_pb2_grpc import FillServiceAsyncStub
+    from fillhandler.v1.instrument_service_pb2_grpc import InstrumentServiceAsyncStub
     from fillhandler.v1.order_service_pb2_grpc import OrderServiceAsyncStub
     from fillhandler.v1.state_service_pb2_grpc import StateServiceAsyncStub
 
@@ -195,6 +199,16 @@ class Connection:
     def analytics(self) -> AnalyticsServiceAsyncStub:
         """AnalyticsService."""
         return AnalyticsServiceStub(self.channel)
+
+    @cached_property
+    def instruments(self) -> InstrumentServiceAsyncStub:
+        """InstrumentService."""
+        return InstrumentServiceStub(self.channel)
+
+    @cached_property
+    def execution(self) -> ExecutionServiceAsyncStub:
+        """ExecutionService."""
+        return ExecutionServiceStub(self.channel)
 
     @cached_property
     def health(self) -> grpc.aio.UnaryUnaryMultiCallable[wrappers_pb2.StringValue, wrappers_pb2.Int32Value]:

@@ -334,8 +334,10 @@ def identity(
     return message(fills_pb2.FillIdentity, value, "", **fields)
 
 
-def payload_bytes(payload: PayloadLike) -> bytes:
+def payload_bytes(payload: PayloadLike, *, decimals_as_text: bool = False) -> bytes:
     """A venue's JSON as bytes. Text and bytes go as they came; Decimals are written exactly.
+
+    `decimals_as_text` is for ccxt's structures, in which a JSON number with a point is refused as a float.
 
     Raises:
         TypeError: A value that JSON does not have.
@@ -348,16 +350,17 @@ def payload_bytes(payload: PayloadLike) -> bytes:
     try:
         text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
     except TypeError:
-        text = _json(payload)
+        text = _json(payload, '"' if decimals_as_text else "")
     return text.encode()
 
 
-def _json(value: Any) -> str:
+def _json(value: Any, quote: str) -> str:
     """`json.dumps`, but Decimals become numbers: its hooks can only make strings or floats of them."""
     if isinstance(value, Decimal):
-        return decimal_text(value)
+        return f"{quote}{decimal_text(value)}{quote}"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(str(key))}:{_json(entry)}" for key, entry in value.items()) + "}"
+        members = (f"{json.dumps(str(key))}:{_json(entry, quote)}" for key, entry in value.items())
+        return "{" + ",".join(members) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_json, value)) + "]"
+        return "[" + ",".join(_json(entry, quote) for entry in value) + "]"
     return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -20,16 +20,19 @@ from grpc_reflection.v1alpha import reflection
 
 from fillhandler.v1 import (
     analytics_service_pb2,
+    execution_service_pb2,
     feed_service_pb2,
     fill_service_pb2,
+    instrument_service_pb2,
     order_service_pb2,
     state_service_pb2,
 )
-from fillhandler_server import audit
+from fillhandler_server import audit, venues
 from fillhandler_server.config import Settings, split_address
 from fillhandler_server.domain.errors import StoreRefusedError
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.feed import Feed
+from fillhandler_server.instrument_table import InstrumentTable
 from fillhandler_server.journal.database import DatabaseError
 from fillhandler_server.journal.readers import ReaderThreads
 from fillhandler_server.journal.store import Store
@@ -38,15 +41,17 @@ from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.rpc import feed_service, fill_service
 from fillhandler_server.rpc.access import Gate, Role, new_token, token_hash
 from fillhandler_server.rpc.analytics_service import AnalyticsService
+from fillhandler_server.rpc.execution_service import ExecutionService
 from fillhandler_server.rpc.feed_service import FeedService
 from fillhandler_server.rpc.fill_service import FillService
+from fillhandler_server.rpc.instrument_service import InstrumentService
 from fillhandler_server.rpc.interceptors import CallInterceptor
 from fillhandler_server.rpc.order_service import OrderService
 from fillhandler_server.rpc.registration import service_handler
 from fillhandler_server.rpc.state_service import StateService
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import Imports
-from fillhandler_server.writer import Writer
+from fillhandler_server.writer import Timing, Writer
 
 log = logging.getLogger("fillhandler")
 
@@ -98,6 +103,7 @@ class Application:
 
         Raises:
             StoreRefusedError: the store cannot be used.
+            InvalidFieldError: a configured instrument is wrong.
         """
         if api_implementation.Type() != "upb":
             raise StoreRefusedError(
@@ -113,7 +119,11 @@ class Application:
                     self.store.key.origin,
                 )
             self.gate = Gate(self._tokens())
-            self.writer = Writer(self.store, WorkingSet.over, clock)
+            self.instruments = InstrumentTable(
+                settings.data_dir, venues.SHIPPED, settings.instruments, settings.value_places
+            )
+            timing = Timing(settings.inference_grace_seconds, settings.unknown_order_hours * 3600)
+            self.writer = Writer(self.store, WorkingSet.over, clock, timing=timing)
         except DatabaseError as error:
             # A page that the checks before did not read.
             self.store.close()
@@ -190,7 +200,7 @@ class Application:
         parts: list[tuple[Any, Any, tuple[str, ...], tuple[str, ...]]] = [
             (
                 fill_service_pb2,
-                FillService(self.writer, self.readers, self.stopping),
+                FillService(self.writer, self.readers, self.instruments, self.stopping),
                 fill_service.RAW,
                 fill_service.RAW,
             ),
@@ -208,6 +218,8 @@ class Application:
             ),
             (state_service_pb2, self.state_service, (), ()),
             (analytics_service_pb2, AnalyticsService(self.writer, self.readers), (), ()),
+            (instrument_service_pb2, InstrumentService(self.instruments), (), ()),
+            (execution_service_pb2, ExecutionService(), (), ()),
         ]
         names = []
         for module, servicer, raw_requests, raw_responses in parts:

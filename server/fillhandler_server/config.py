@@ -18,11 +18,13 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
     YamlConfigSettingsSource,
 )
 
 from fillhandler_server.domain.errors import InvalidFieldError, Violation
+from fillhandler_server.domain.instrument_fields import read_instruments
 
 _APP = "fillhandler"
 
@@ -54,11 +56,30 @@ class Settings(BaseSettings):
     max_order_age_hours: float = Field(
         24.0, gt=0, le=1_000_000, description="age from which clear-orders hides final orders by default"
     )
+    inference_grace_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=3600,
+        description="how long the fills that a venue counts may take to arrive before one is inferred",
+    )
+    unknown_order_hours: float = Field(
+        24.0,
+        ge=0,
+        le=1_000_000,
+        description="age at which an order that nobody registered or reported on is an anomaly; 0 for never",
+    )
     shutdown_grace_seconds: float = Field(
         10.0, ge=0, le=600, description="how long calls under way may take to finish at shutdown"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
     debug_mode: bool = Field(False, description="log at level debug")
+
+    instruments: list[Any] = Field(
+        default_factory=list, description="what payloads do not say of symbols; docs/instruments.md"
+    )
+    value_places: list[Any] = Field(
+        default_factory=list, description="decimal places of venues' scaled amounts, by currency"
+    )
 
     @field_validator("listen")
     @classmethod
@@ -126,7 +147,11 @@ def load(config_file: Path | None = None, **options: Any) -> Settings:
             return tuple(sources)
 
     try:
-        return Sourced()  # type: ignore[call-arg]  # the sources give the arguments
+        settings = Sourced()  # type: ignore[call-arg]  # the sources give the arguments
+        read_instruments(settings.instruments, settings.value_places)
+        return settings
+    except SettingsError as error:  # a list in a variable that is no JSON
+        raise InvalidFieldError.of("config", f"{error}: it must be JSON") from None
     except ValidationError as error:
         violations = [
             Violation(

@@ -18,8 +18,10 @@ from support.refusals import read, refused
 
 from fillhandler.v1 import (
     analytics_service_pb2,
+    execution_service_pb2,
     feed_service_pb2,
     fill_service_pb2,
+    instrument_service_pb2,
     order_service_pb2,
     state_service_pb2,
 )
@@ -30,8 +32,10 @@ from fillhandler_server.rpc.status import STATUSES
 
 CONTRACT = (
     analytics_service_pb2,
+    execution_service_pb2,
     feed_service_pb2,
     fill_service_pb2,
+    instrument_service_pb2,
     order_service_pb2,
     state_service_pb2,
 )

@@ -13,7 +13,7 @@ from support.refusals import refused
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICES = ("Fill", "Order", "Feed", "State", "Analytics")
+SERVICES = ("Fill", "Order", "Feed", "State", "Analytics", "Instrument", "Execution")
 
 
 async def test_health_of_each_service_without_a_token(server: RunningServer) -> None:

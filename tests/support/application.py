@@ -13,8 +13,10 @@ import grpc
 import grpc.aio
 
 from fillhandler.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
+from fillhandler.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from fillhandler.v1.feed_service_pb2_grpc import FeedServiceStub
 from fillhandler.v1.fill_service_pb2_grpc import FillServiceStub
+from fillhandler.v1.instrument_service_pb2_grpc import InstrumentServiceStub
 from fillhandler.v1.order_service_pb2_grpc import OrderServiceStub
 from fillhandler.v1.state_service_pb2_grpc import StateServiceStub
 from fillhandler_server.app import Application
@@ -78,6 +80,8 @@ class RunningServer:
         self.feed = self.stub(FeedServiceStub)
         self.state = self.stub(StateServiceStub)
         self.analytics = self.stub(AnalyticsServiceStub)
+        self.instruments = self.stub(InstrumentServiceStub)
+        self.execution = self.stub(ExecutionServiceStub)
         return self
 
     def open_channel(self) -> grpc.aio.Channel:

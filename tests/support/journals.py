@@ -95,7 +95,7 @@ class JournalServer:
             row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
         ]
         for table in tables:
-            for row in db.execute(f"SELECT * FROM {table} ORDER BY 1, 2"):
+            for row in sorted(db.execute(f"SELECT * FROM {table}"), key=repr):
                 digest.update(repr(row).encode())
         db.close()
         files = sorted(

@@ -127,8 +127,10 @@ def test_another_content_is_a_conflict_that_names_what_differs(desk: MemoryDesk)
     other = a_fill(quantity=2, price=101, fees={"USDT": "1"}, liquidity=2)
     (recorded,) = desk.run(record(first))
     (conflict,) = desk.run(record(other))
-    event = desk.events()[-1]
+    event, anomaly = desk.events()[-2:]
     assert (conflict.outcome.name, conflict.sequence) == ("CONFLICT", event.sequence)
+    assert anomaly.order_anomaly.kind == AnomalyKind.CONFLICTING_FILL
+    assert anomaly.order_anomaly.text == "another copy of trade t1 differs in quantity, price, liquidity"
     assert list(event.fill_conflicted.fields) == ["quantity", "price", "liquidity"]
     assert event.fill_conflicted.fill_sequence == recorded.sequence
     assert event.fill_conflicted.fill.quantity == "2"
@@ -139,10 +141,11 @@ def test_another_content_is_a_conflict_that_names_what_differs(desk: MemoryDesk)
     (again,) = desk.run(record(other))
     assert (again.outcome.name, again.sequence) == ("CONFLICT", conflict.sequence)
     (third,) = desk.run(record(replace(other, price=Decimal(102))))
-    assert (third.outcome.name, third.sequence) == ("CONFLICT", 3)
+    assert (third.outcome.name, third.sequence) == ("CONFLICT", 4)
     # The first one is a duplicate still.
     assert outcomes(desk.run(record(first))) == ["DUPLICATE"]
-    assert kinds(desk.events()) == ["fill_recorded", "fill_conflicted", "fill_conflicted"]
+    conflict_and_anomaly = ["fill_conflicted", "order_anomaly"]
+    assert kinds(desk.events()) == ["fill_recorded", *conflict_and_anomaly, *conflict_and_anomaly]
 
 
 ENRICHMENTS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
@@ -199,7 +202,7 @@ def test_null_to_value_is_enriched_and_back_is_a_duplicate(
 def test_a_conflict_that_would_also_enrich_changes_nothing(desk: MemoryDesk) -> None:
     results = desk.run(record(a_fill(price=100)), record(a_fill(price=101, fees={"USDT": "1"}, liquidity=1)))
     assert outcomes(results) == ["RECORDED", "CONFLICT"]
-    assert list(desk.events()[-1].fill_conflicted.fields) == ["price"]
+    assert list(desk.events()[-2].fill_conflicted.fields) == ["price"]
     order = the_order(desk)
     assert (order.fees, order.fills_without_fee) == ({}, 1)
     # What stands is still open to be enriched by a copy that agrees.

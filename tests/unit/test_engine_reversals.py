@@ -257,7 +257,7 @@ def test_a_correction_is_the_same_only_with_the_same_content(desk: MemoryDesk) -
     )
     assert fee.outcome.name == "ENRICHED"
     assert (the_order(desk).cumulative, the_order(desk).fees) == (2, {"USDT": [1, 1]})
-    assert kinds(desk.events())[2:] == ["fill_conflicted", "fill_enriched"]
+    assert kinds(desk.events())[2:] == ["fill_conflicted", "order_anomaly", "fill_enriched"]
 
 
 def test_a_correction_that_waits_is_the_same_only_with_the_same_content(desk: MemoryDesk) -> None:
@@ -278,7 +278,7 @@ def test_a_correction_listed_before_with_other_content_leaves_what_stands(desk: 
     desk.run(record(a_fill("A", 3)), record(a_fill("B", 2, 100)))
     desk.run(correct(named("A"), a_fill("B", 1, 100, liquidity=1)))
     assert the_order(desk).cumulative == 2
-    assert kinds(desk.events())[2:] == ["fill_conflicted", "fill_corrected"]
+    assert kinds(desk.events())[2:] == ["fill_conflicted", "order_anomaly", "fill_corrected"]
     assert desk.events()[-1].fill_corrected.fill.quantity == "2"
 
 

@@ -64,6 +64,8 @@ SERVER = {
     "audit": Row(("domain", "codec", "encryption", "journal", "projections"), STORAGE + CONTRACT + LOG),
     # Small files; the standard library only.
     "durable": Row(()),
+    # The holder of the table, and its file; the venues' own part comes in as an argument.
+    "instrument_table": Row(("domain", "durable")),
     "encryption": Row(("domain", "durable"), (*CRYPTOGRAPHY, "keyring", *LOG)),
     "writer": Row(CORE, LOG),
     "feed": Row(CORE, LOG),
@@ -78,6 +80,7 @@ SERVER = {
             "transfer",
             "audit",
             "encryption",
+            "instrument_table",
             "writer",
             "feed",
             "alerts",
@@ -114,7 +117,17 @@ SERVER = {
     ),
     # The second composition root: the store and its writer, without a server around them.
     "handler.embedded": Row(
-        ("config", "domain", "encryption", "journal", "projections", "transfer", "writer"),
+        (
+            "config",
+            "domain",
+            "encryption",
+            "instrument_table",
+            "journal",
+            "projections",
+            "transfer",
+            "venues",
+            "writer",
+        ),
     ),
     "__init__": Row(("domain", "handler")),
 }

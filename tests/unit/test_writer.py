@@ -3,19 +3,23 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.journals import a_fill
 
+from fillhandler_server.codec import decode_batch
 from fillhandler_server.domain.errors import StoreUnavailableError
-from fillhandler_server.domain.events import Outcome
+from fillhandler_server.domain.events import AnomalyKind, Outcome
+from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.journal import Batch, Head
 from fillhandler_server.journal.database import OperationalError
 from fillhandler_server.journal.store import Store
 from fillhandler_server.projections.working_set import WorkingSet
-from fillhandler_server.writer import GROUP_BULK_FILLS_MAX, Session, Writer
+from fillhandler_server.writer import GROUP_BULK_FILLS_MAX, Session, Timing, Writer
 
 WAIT_SECONDS = 30
 
@@ -188,3 +192,91 @@ def test_a_commit_that_fails_beside_the_next_group_takes_both_back(
         assert writer.submit(recording("1")).result(WAIT_SECONDS) == (Outcome.RECORDED, 2)
     finally:
         writer.close()
+
+
+class Heads:
+    """Lets a test wait for what the writer does by itself."""
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._changed = threading.Condition()
+
+    def committed(self, batches: list[Batch]) -> None:
+        with self._changed:
+            self._sequence = batches[-1].last_sequence
+            self._changed.notify_all()
+
+    def replaced(self, instance_id: str, head: Head) -> None:
+        raise AssertionError("nothing is replaced here")
+
+    def wait(self, sequence: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._sequence >= sequence, WAIT_SECONDS)
+
+
+def cumulative(session: Session) -> tuple[Decimal, Decimal]:
+    (order,) = session.book.everywhere(order_id="1")
+    return order.cumulative, order.inferred_quantity
+
+
+def test_a_gap_is_closed_when_its_time_has_come_also_after_a_restart(store: Store) -> None:
+    never = Timing(grace_seconds=3600, unknown_after_seconds=0)
+    waiting = Writer(store, WorkingSet.over, timing=never)
+    waiting.start()
+    report = OrderReport("binance", OrderStatus.PARTIALLY_FILLED, "BTCUSDT", "1", side=1)
+    report.cumulative_quantity = Decimal(5)
+    waiting.submit(lambda session: session.engine.report_order(report)).result(WAIT_SECONDS)
+    assert waiting.submit(cumulative).result(WAIT_SECONDS) == (0, 0)
+    waiting.close()
+
+    heads = Heads()
+    writer = Writer(store, WorkingSet.over, subscriber=heads, timing=Timing(0, 0))
+    writer.start()
+    try:
+        heads.wait(2)
+        assert writer.submit(cumulative).result(WAIT_SECONDS) == (5, 5)
+    finally:
+        writer.close()
+
+
+def test_an_order_that_nobody_knows_after_a_day_is_an_anomaly_once(store: Store) -> None:
+    day = 24 * 3600 * 10**9
+    now = [1_700_000_000 * 10**9]
+    heads = Heads()
+
+    def opened() -> Writer:
+        timing = Timing(unknown_after_seconds=24 * 3600)
+        writer = Writer(store, WorkingSet.over, lambda: now[0], heads, timing)
+        writer.start()
+        return writer
+
+    first = opened()
+    first.submit(lambda session: session.engine.record_fill(a_fill("1"))).result(WAIT_SECONDS)
+    first.close()
+    assert store.journal.head().sequence == 1
+    now[0] += day + 1
+    for _ in range(2):
+        later = opened()
+        heads.wait(2)
+        later.close()
+        assert store.journal.head().sequence == 2
+    (anomaly,) = [m for m in decode_batch(store.journal.holding(2).payload) if m.sequence == 2]
+    assert anomaly.order_anomaly.kind == AnomalyKind.UNKNOWN_ORDER
+
+
+def test_what_is_due_and_when() -> None:
+    now = [100.0]
+    timing = Timing(2, 0, lambda: now[0])
+    assert timing.wait() is None
+    book = SimpleNamespace(gaps={7})
+    timing.note([7, 8])
+    assert timing.wait() == 2
+    now[0] += 1.5
+    timing.note([9])
+    assert (timing.wait(), timing.work(book)) == (0.5, None)
+    now[0] += 0.5
+    assert timing.work(book) is not None  # 8 was closed by its fills meanwhile
+    assert timing.wait() == 1.5
+    now[0] += 2
+    assert timing.work(book) is None
+    assert timing.wait() is None

@@ -13,7 +13,7 @@ from fillhandler.convert import FillFields, FillLike, IdentityFields, IdentityLi
 from fillhandler.errors import ProtocolError
 from fillhandler.v1 import fill_service_pb2, fills_pb2
 
-#: One payload of a stream: (venue, account, payload), or the message.
+#: One payload of a stream: (venue, account, payload), or the message, which can state a format too.
 PayloadEntry: TypeAlias = tuple[str, str, PayloadLike] | fill_service_pb2.VenuePayload
 
 
@@ -73,6 +73,7 @@ class FillCalls(Calls):
         payload: PayloadLike,
         *,
         account: str = "",
+        format: str = "",
         validate_only: bool = False,
         timeout_seconds: float | None = None,
     ) -> fill_service_pb2.ProcessPayloadResponse:
@@ -82,6 +83,9 @@ class FillCalls(Calls):
         Decimals exactly. An empty `venue` is for payloads whose keys name exactly one; an empty `account`
         means "main". With `validate_only` nothing is recorded.
 
+        With `format="ccxt"` the payload is one or a list of ccxt's unified trades and orders, of any venue:
+        `venue` is required. Construct the exchange with `{"number": str}`, or Decimal; floats are refused.
+
         Raises:
             UnsupportedPayloadError: The keys fit nothing the venue sends.
             InvalidFieldError: Something in it is wrong; nothing of it was applied.
@@ -89,8 +93,9 @@ class FillCalls(Calls):
         request = fill_service_pb2.ProcessPayloadRequest(
             venue=venue,
             account=account,
-            payload=convert.payload_bytes(payload),
+            payload=convert.payload_bytes(payload, decimals_as_text=format == "ccxt"),
             validate_only=validate_only,
+            format=format,
         )
         return await self._connection.call(self._connection.fills.ProcessPayload, request, timeout_seconds)
 

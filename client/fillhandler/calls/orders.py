@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from datetime import timedelta
-from typing import Unpack, cast
+from typing import TypeAlias, Unpack, cast
 
 from fillhandler import convert
 from fillhandler.calls.base import Calls
 from fillhandler.convert import OrderFields, OrderLike, TimeLike
-from fillhandler.v1 import order_service_pb2, orders_pb2
+from fillhandler.v1 import events_pb2, order_service_pb2, orders_pb2
+
+#: A kind of anomaly by name ("overfill"), in any case, or by number.
+AnomalyKindLike: TypeAlias = events_pb2.AnomalyKind.ValueType | str
 
 
 class OrderCalls(Calls):
@@ -99,6 +102,50 @@ class OrderCalls(Calls):
             page = await self._connection.call(self._connection.orders.ListOrders, request, timeout_seconds)
             for order in page.orders:
                 yield order
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def list_anomalies(
+        self,
+        *,
+        venue: str = "",
+        account: str = "",
+        symbol: str = "",
+        order_id: str = "",
+        kinds: Iterable[AnomalyKindLike] = (),
+        start_time: TimeLike | None = None,
+        end_time: TimeLike | None = None,
+        page_size: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> AsyncGenerator[order_service_pb2.Anomaly]:
+        """What about orders needs a look, oldest first; the pages are fetched as they are needed.
+
+        Each has its kind, a sentence with the figures, advice what to do, and its order as it stands now.
+        An empty condition holds always; `kinds` are names ("overfill") or numbers. Times are those of the
+        commit, from `start_time` on and before `end_time`. `page_size` 0 leaves it to the server;
+        `timeout_seconds` is for each page.
+        """
+        # A name by itself would be taken for its letters.
+        wanted = [kinds] if isinstance(kinds, str) else kinds
+        descriptor = events_pb2.AnomalyKind.DESCRIPTOR
+        numbers = [convert.enum_value(descriptor, kind, f"kinds[{at}]") for at, kind in enumerate(wanted)]
+        request = order_service_pb2.ListAnomaliesRequest(
+            venue=venue,
+            account=account,
+            symbol=symbol,
+            order_id=order_id,
+            kinds=cast("list[events_pb2.AnomalyKind.ValueType]", numbers),
+            start_time=convert.timestamp(start_time, "start_time"),
+            end_time=convert.timestamp(end_time, "end_time"),
+            page_size=page_size,
+        )
+        while True:
+            page = await self._connection.call(
+                self._connection.orders.ListAnomalies, request, timeout_seconds
+            )
+            for anomaly in page.anomalies:
+                yield anomaly
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token

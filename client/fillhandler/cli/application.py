@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fillhandler.cli import analytics, feed, fills, orders, process, state
+from fillhandler.cli import analytics, anomalies, feed, fills, instruments, orders, process, state
 from fillhandler.cli.output import Output
 from fillhandler.cli.server_commands import CommandGroup
 from fillhandler.cli.session import (
@@ -61,7 +61,7 @@ def build() -> typer.Typer:
     ) -> None:
         keep_options(context, Options(address, token_file, json, timeout))
 
-    for commands in (state, orders, fills, process, feed, analytics):
+    for commands in (state, orders, fills, anomalies, process, feed, analytics, instruments):
         commands.add_to(application)
 
     @application.command("help", epilog="fillhandler help process-fill")

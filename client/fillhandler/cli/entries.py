@@ -15,7 +15,7 @@ from fillhandler import convert
 from fillhandler.cli.splitting import NumbersAsText, Piece, cut
 from fillhandler.v1 import fill_service_pb2, fills_pb2
 
-_WRAPPER_KEYS: Final = frozenset({"venue", "account", "payload"})
+_WRAPPER_KEYS: Final = frozenset({"venue", "account", "format", "payload"})
 _FILL_KEYS: Final = frozenset({"venue", "symbol", "quantity"})
 
 _DECODER: Final = NumbersAsText()
@@ -43,18 +43,20 @@ class Entry:
     content: Content
 
 
-def read_entries(file: io.BufferedIOBase, venue: str = "", account: str = "") -> Iterator[Entry]:
-    """Every entry of a file, bad ones included. `venue` and `account` are for entries that do not say.
+def read_entries(
+    file: io.BufferedIOBase, venue: str = "", account: str = "", format: str = ""
+) -> Iterator[Entry]:
+    """Every entry of a file, bad ones included. `venue`, `account`, `format` are for entries that do not say.
 
-    What an entry is, its keys tell. `payload`, with at most `venue` and `account` beside it: a venue's
-    payload, wrapped. Else `venue`, `symbol` and `quantity`, whatever else: a protobuf-JSON `Fill`, because no
-    venue names itself in what it sends. Else it is a venue's payload.
+    What an entry is, its keys tell. `payload`, with at most `venue`, `account` and `format` beside it: a
+    venue's payload, wrapped. Else `venue`, `symbol` and `quantity`, whatever else: a protobuf-JSON `Fill`,
+    because no venue names itself in what it sends. Else it is a venue's payload.
     """
     for piece in cut(file):
-        yield Entry(piece.line, piece.end_bytes, _content(piece, venue, account))
+        yield Entry(piece.line, piece.end_bytes, _content(piece, venue, account, format))
 
 
-def _content(piece: Piece, venue: str, account: str) -> Content:
+def _content(piece: Piece, venue: str, account: str, format: str) -> Content:
     if piece.problem:
         return BadEntry(piece.reason, "", piece.problem)
     try:
@@ -67,16 +69,16 @@ def _content(piece: Piece, venue: str, account: str) -> Content:
     if isinstance(value, dict):
         keys = value.keys()
         if "payload" in keys and keys <= _WRAPPER_KEYS:
-            return _wrapped(text, value, venue, account)
+            return _wrapped(text, value, venue, account, format)
         if keys >= _FILL_KEYS:
             return _fill(value, account)
     elif not isinstance(value, list):
         return BadEntry("INVALID_FIELD", "", "an entry is an object")
-    return fill_service_pb2.VenuePayload(venue=venue, account=account, payload=piece.text)
+    return fill_service_pb2.VenuePayload(venue=venue, account=account, payload=piece.text, format=format)
 
 
-def _wrapped(text: str, value: dict[str, Any], venue: str, account: str) -> Content:
-    for key in ("venue", "account"):
+def _wrapped(text: str, value: dict[str, Any], venue: str, account: str, format: str) -> Content:
+    for key in ("venue", "account", "format"):
         if not isinstance(value.get(key, ""), str):
             return BadEntry("INVALID_FIELD", key, "text is needed")
     payload = value["payload"]
@@ -87,6 +89,7 @@ def _wrapped(text: str, value: dict[str, Any], venue: str, account: str) -> Cont
             venue=value.get("venue") or venue,
             account=value.get("account") or account,
             payload=payload.encode() if isinstance(payload, str) else _member(text, "payload").encode(),
+            format=value.get("format", format),  # "" says that it is the venue's own
         )
     except ValueError:  # half of a surrogate pair, written as an escape
         return BadEntry("INVALID_FIELD", "", "holds text that is no Unicode")

@@ -59,6 +59,8 @@ def event_text(event: events_pb2.Event) -> str:
             return f"{', '.join(event.fill_conflicted.fields)} differ: {_fill(event.fill_conflicted.fill)}"
         case "fill_busted":
             busted = event.fill_busted
+            if busted.superseded:
+                return f"inferred {busted.fill.quantity} gives way to what is known better"
             return f"trade {busted.identity.trade_id}" + ("" if busted.applied else ", waits for its fill")
         case "fill_corrected":
             corrected = event.fill_corrected

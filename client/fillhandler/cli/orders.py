@@ -202,6 +202,7 @@ def _fields(order: orders_pb2.Order) -> dict[str, object]:
         "expected price": optional(order, "expected_price"),
         "average price": optional(order, "average_price"),
         "notional": f"{order.cumulative_notional} {order.notional_currency}".strip(),
+        "inferred": optional(order, "inferred_quantity"),
         "reported filled": optional(order, "reported_cumulative_quantity"),
         "reported average": optional(order, "reported_average_price"),
         "fees": shown_amounts(order.fees),

@@ -22,6 +22,7 @@ from fillhandler.cli.session import EXIT_FAILED, Session, command
 from fillhandler.client import FillHandlerClient
 from fillhandler.threads import from_thread
 from fillhandler.v1 import fill_service_pb2, fills_pb2
+from fillhandler.v1.fill_service_pb2 import VenuePayload
 
 _STDIN: Final = Path("-")
 # Entries that wait for a stream; the client gathers them into batches.
@@ -58,6 +59,14 @@ def add_to(app: typer.Typer) -> None:
         account: Annotated[
             str, typer.Option("--account", show_default=False, help="The account of entries that do not say.")
         ] = "",
+        format: Annotated[
+            str,
+            typer.Option(
+                "--format",
+                show_default=False,
+                help="ccxt: payloads that do not say are ccxt's unified trades and orders, of any --venue.",
+            ),
+        ] = "",
         strict: Annotated[
             bool,
             typer.Option("--strict", help="Check everything first, and record nothing if anything is bad."),
@@ -65,17 +74,17 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         """Record the fills and order reports in a file: a JSON object, an array, or JSON lines.
 
-        Each entry is a venue's payload as it came, or {"venue", "account", "payload"}, or a protobuf-JSON
-        Fill, which is what has the keys venue, symbol and quantity. A bad entry is reported with its line on
-        stderr and the rest goes on; the exit code is 1 then. The same file again is safe: nothing counts
-        twice.
+        Each entry is a venue's payload as it came, or {"venue", "account", "format", "payload"}, or a
+        protobuf-JSON Fill, which is what has the keys venue, symbol and quantity. A bad entry is reported
+        with its line on stderr and the rest goes on; the exit code is 1 then. The same file again is safe:
+        nothing counts twice.
         """
         if file != _STDIN and not file.is_file():
             raise typer.BadParameter(f"{file} is no file")
         with ExitStack() as stack:
             source = _Source(stack, file, again=strict)
             async with session.client() as client:
-                run = _Run(session, client, venue, account)
+                run = _Run(session, client, VenuePayload(venue=venue, account=account, format=format))
                 if strict:
                     summary = await run.go_through(source, "checking", validate_only=True)
                     if summary.refused:
@@ -181,11 +190,11 @@ class _Lane(Generic[_ContentT]):
 class _Run:
     """Goes through a file: reads on a thread, sends fills and payloads over a stream each, and counts."""
 
-    def __init__(self, session: Session, client: FillHandlerClient, venue: str, account: str) -> None:
+    def __init__(self, session: Session, client: FillHandlerClient, unsaid: VenuePayload) -> None:
+        """`unsaid`: venue, account and format of entries that do not say."""
         self._session = session
         self._client = client
-        self._venue = venue
-        self._account = account
+        self._unsaid = unsaid
         self._summary = Summary()
         self._bar: ProgressBar | None = None
         self._total_bytes: int | None = None
@@ -217,7 +226,8 @@ class _Run:
     async def _route(
         self, source: _Source, payloads: _Lane[fill_service_pb2.VenuePayload], fills: _Lane[fills_pb2.Fill]
     ) -> None:
-        entries = from_thread(read_entries(source.rewound(), self._venue, self._account))
+        unsaid = self._unsaid
+        entries = from_thread(read_entries(source.rewound(), unsaid.venue, unsaid.account, unsaid.format))
         async with aclosing(entries):
             async for entry in entries:
                 match entry.content:

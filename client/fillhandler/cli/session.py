@@ -139,23 +139,51 @@ def command(
     """
 
     def add(function: _Command[_P]) -> _Command[_P]:
-        def run(**given: Any) -> None:
-            context: typer.Context = given.pop("context")
-            own = Options(*(given.pop(option) for option in ("address", "token_file", "json", "timeout")))
-            _run(Session(_merged(context, own)), function, given, ends_on_interrupt)
-
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        shared = inspect.signature(_shared, eval_str=True).parameters.values()
-        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)]
-        # What Typer reads instead of run's own.
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
-        # Typer keeps line breaks inside a paragraph, and folds the broken lines once more.
-        text = _LINE_BREAK.sub(" ", inspect.getdoc(function) or "")
-        app.command(name, epilog=epilog, help=text)(run)
+        app.command(name, epilog=epilog, help=_help(function))(_runner(function, ends_on_interrupt))
         return function
 
     return add
+
+
+def group(app: typer.Typer, name: str, *, epilog: str | None = None) -> Callable[[_Command[_P]], typer.Typer]:
+    """Add a coroutine as a command that has commands below it, and runs where none of them is named.
+
+    What it decorates becomes the application that those are added to.
+    """
+
+    def add(function: _Command[_P]) -> typer.Typer:
+        below = typer.Typer()
+        below.callback(invoke_without_command=True)(_runner(function, ends_on_interrupt=False))
+        app.add_typer(below, name=name, epilog=epilog, help=_help(function))
+        return below
+
+    return add
+
+
+def _help(function: Callable[..., Any]) -> str:
+    # Typer keeps line breaks inside a paragraph, and folds the broken lines once more.
+    return _LINE_BREAK.sub(" ", inspect.getdoc(function) or "")
+
+
+def _runner(function: Callable[..., Awaitable[None]], ends_on_interrupt: bool) -> Callable[..., None]:
+    """The coroutine as a function that Typer takes, with the common options after its own."""
+
+    def run(**given: Any) -> None:
+        context: typer.Context = given.pop("context")
+        own = Options(*(given.pop(option) for option in ("address", "token_file", "json", "timeout")))
+        options = _merged(context, own)
+        if context.invoked_subcommand is not None:
+            keep_options(context, options)
+            return
+        _run(Session(options), function, given, ends_on_interrupt)
+
+    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    shared = inspect.signature(_shared, eval_str=True).parameters.values()
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared)]
+    # What Typer reads instead of run's own.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
 
 
 def _run(

@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from fillhandler.v1 import fills_pb2, orders_pb2
+from fillhandler.v1 import events_pb2, fills_pb2, orders_pb2
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -85,3 +85,10 @@ def shown_liquidity(liquidity: fills_pb2.Liquidity.ValueType) -> str:
 def shown_status(status: orders_pb2.OrderStatus.ValueType) -> str:
     """The status' word, such as PARTIALLY_FILLED, or nothing."""
     return orders_pb2.OrderStatus.Name(status).removeprefix("ORDER_STATUS_") if status else ""
+
+
+def shown_anomaly(kind: events_pb2.AnomalyKind.ValueType) -> str:
+    """The kind's word, such as OVERFILL; its number where a newer server has one that is not known here."""
+    if kind not in events_pb2.AnomalyKind.values():
+        return str(kind)
+    return events_pb2.AnomalyKind.Name(kind).removeprefix("ANOMALY_KIND_")

@@ -43,6 +43,9 @@ class FillFigures:
     reversed: int = 0
     without_fee: int = 0
     without_liquidity: int = 0
+    inferred: int = 0
+    inferred_ratio: float | None = None
+    """Their share of the notional."""
     fees: list[Amount] = field(default_factory=list)
     """By currency."""
     notional: list[Amount] = field(default_factory=list)
@@ -76,7 +79,7 @@ class FillTally:
     def __init__(self, currencies: Currencies) -> None:
         self._currencies = currencies
         self._sum = FillSum()
-        # Per unit: notional, that of makers, that of takers, that of fills without a fee.
+        # Per unit: notional, that of makers, that of takers, of fills without a fee, of inferred ones.
         self._by_unit: dict[_Unit, list[Decimal]] = {}
         self._without_liquidity = self._makers = self._known = 0
 
@@ -91,6 +94,7 @@ class FillTally:
         total.count += part.count
         total.reversed += part.reversed
         total.without_fee += part.without_fee
+        total.inferred += part.inferred
         total.fee_without_price += part.fee_without_price
         for currency, (amount, count) in part.fees.items():
             entry = total.fees.setdefault(currency, [ZERO, 0])
@@ -103,11 +107,12 @@ class FillTally:
             self._makers += part.count if liquidity == Liquidity.MAKER else 0
         if part.count <= part.without_price:
             return
-        amounts = self._by_unit.setdefault(_unit(group, self._currencies), [ZERO, ZERO, ZERO, ZERO])
+        amounts = self._by_unit.setdefault(_unit(group, self._currencies), [ZERO, ZERO, ZERO, ZERO, ZERO])
         amounts[0] = _add(amounts[0], part.notional)
         if liquidity:
             amounts[liquidity] = _add(amounts[liquidity], part.notional)
         amounts[3] = _add(amounts[3], part.notional_without_fee)
+        amounts[4] = _add(amounts[4], part.inferred_notional)
 
     def figures(self) -> FillFigures:
         """The figures of all that was added."""
@@ -117,6 +122,8 @@ class FillTally:
             reversed=total.reversed,
             without_fee=total.without_fee,
             without_liquidity=self._without_liquidity,
+            inferred=total.inferred,
+            inferred_ratio=self._inferred_ratio(),
             fees=[(currency, entry[0]) for currency, entry in sorted(total.fees.items())],
             notional=[(unit[0], amounts[0]) for unit, amounts in sorted(self._by_unit.items())],
             maker_ratio=self._maker_ratio(),
@@ -128,11 +135,17 @@ class FillTally:
             return None
         known = [amounts for amounts in self._by_unit.values() if amounts[1] or amounts[2]]
         if len(known) == 1:
-            _, maker, taker, _ = known[0]
+            maker, taker = known[0][1:3]
             if maker >= 0 and taker >= 0:
                 return float(divide_shown(maker, _add(maker, taker)))
         # Several currencies cannot be added, and a share of a sum that is not positive says nothing.
         return self._makers / self._known
+
+    def _inferred_ratio(self) -> float | None:
+        if len(self._by_unit) != 1:
+            return None
+        [amounts] = self._by_unit.values()
+        return float(divide_shown(amounts[4], amounts[0])) if amounts[0] > 0 else None
 
     def _fee_bps(self) -> float | None:
         total = self._sum

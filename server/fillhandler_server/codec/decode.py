@@ -123,7 +123,9 @@ def _read_busted(message: events_pb2.Event, order: Order, book: ev.Book) -> ev.O
     if not order.sequence:
         _introduce(order, message, body.identity)
     removed = fill_from_message(body.fill) if body.HasField("fill") else None
-    return ev.FillBusted(order, _key(body.identity), body.applied, body.fill_sequence, removed)
+    return ev.FillBusted(
+        order, _key(body.identity), body.applied, body.fill_sequence, removed, body.superseded
+    )
 
 
 def _read_corrected(message: events_pb2.Event, order: Order, book: ev.Book) -> ev.OrderEvent:

@@ -214,6 +214,7 @@ def _busted_body(message: events_pb2.Event, event: ev.FillBusted) -> None:
     body.identity.CopyFrom(_identity_message(event.order, event.key))
     body.applied = event.applied
     body.fill_sequence = event.fill_sequence
+    body.superseded = event.superseded
     if event.removed is not None:
         body.fill.CopyFrom(fill_to_message(event.removed))
 

@@ -19,6 +19,9 @@ class AnomalyKind(IntEnum):
     FILL_AFTER_REJECTION = 2
     CUMULATIVE_BELOW_FILLS = 3
     SIDE_MISMATCH = 4
+    CONFLICTING_FILL = 5
+    UNKNOWN_ORDER = 6
+    POSITION_FLIP = 7
 
 
 class Outcome(IntEnum):
@@ -72,6 +75,8 @@ class FillBusted:
     applied: bool
     fill_sequence: int = 0
     removed: Fill | None = None
+    superseded: bool = False
+    """It was an inferred fill, and gives way to what is known better; the venue reversed nothing."""
     sequence: int = 0
 
 

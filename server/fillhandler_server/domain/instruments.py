@@ -11,7 +11,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from fillhandler_server.domain.errors import Violation
 from fillhandler_server.domain.fills import ContractKind
+
+Key = tuple[str, str, str]
+"""Venue, symbol, market: what a table is ordered by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Instrument:
     symbol: str
     """The venue module's one canonical spelling."""
     market: str = ""
-    """"spot", "linear", "inverse" or "option"."""
+    """"spot", "linear", "inverse" or "option"; "" where it holds for any."""
     kind: int = ContractKind.UNSPECIFIED
     multiplier: Decimal | None = None
     """Units a contract: of the base currency where linear, of the quote currency where inverse."""
@@ -37,11 +41,16 @@ class Instrument:
     aliases: tuple[str, ...] = ()
     """Other spellings that the venue's payloads use."""
 
+    @property
+    def key(self) -> Key:
+        """What it is ordered by."""
+        return self.venue, self.symbol, self.market
+
 
 class Instruments:
     """A table of instruments. Immutable; `adding` makes another."""
 
-    __slots__ = ("_aliases", "_by_market", "_by_symbol", "value_places")
+    __slots__ = ("_aliases", "_by_key", "_by_symbol", "_sorted", "value_places")
 
     def __init__(
         self,
@@ -54,28 +63,40 @@ class Instruments:
             value_places: by venue and currency, the decimal places of the venue's scaled integer amounts.
         """
         self.value_places: Final = dict(value_places or {})
-        self._by_market = {(item.venue, item.market, item.symbol): item for item in instruments}
-        self._by_symbol: dict[tuple[str, str], Instrument | None] = {}
-        self._aliases: dict[tuple[str, str], str] = {}
-        for item in self._by_market.values():
-            key = (item.venue, item.symbol)
-            # Two markets of one symbol: without the market neither is meant.
-            self._by_symbol[key] = None if key in self._by_symbol else item
-            for alias in item.aliases:
-                self._aliases[item.venue, alias] = item.symbol
+        self._by_key = {item.key: item for item in instruments}
+        self._sorted = tuple(self._by_key[key] for key in sorted(self._by_key))
+        self._by_symbol: dict[tuple[str, str], tuple[Instrument, ...]] = {}
+        for item in self._sorted:
+            symbol = (item.venue, item.symbol)
+            self._by_symbol[symbol] = (*self._by_symbol.get(symbol, ()), item)
+        self._aliases = {
+            (item.venue, alias): item.symbol
+            for item in self._sorted
+            for alias in item.aliases
+            # A symbol stands for itself, whatever another one claims.
+            if (item.venue, alias) not in self._by_symbol
+        }
 
     def __iter__(self) -> Iterator[Instrument]:
-        return iter(sorted(self._by_market.values(), key=lambda item: (item.venue, item.symbol, item.market)))
+        return iter(self._sorted)
 
     def __len__(self) -> int:
-        return len(self._by_market)
+        return len(self._sorted)
 
     def find(self, venue: str, symbol: str, market: str = "") -> Instrument | None:
-        """The instrument of a canonical symbol; without a market, the only one of that symbol."""
+        """The instrument of a canonical symbol.
+
+        Without a market: the only one that names a market; of several, what holds for any market, if
+        anything is said of that.
+        """
         if market:
-            found = self._by_market.get((venue, market, symbol))
-            return found if found is not None else self._by_market.get((venue, "", symbol))
-        return self._by_symbol.get((venue, symbol))
+            found = self._by_key.get((venue, symbol, market))
+            return found if found is not None else self._by_key.get((venue, symbol, ""))
+        standing = self._by_symbol.get((venue, symbol), ())
+        # What holds for any market is the first, and is part of those that name one.
+        if len(standing) == 2 and not standing[0].market:
+            return standing[1]
+        return standing[0] if len(standing) == 1 or (standing and not standing[0].market) else None
 
     def canonical(self, venue: str, spelling: str) -> str:
         """The canonical symbol of a spelling; a spelling that is no alias stands for itself."""
@@ -86,12 +107,45 @@ class Instruments:
         instruments: Iterable[Instrument] = (),
         value_places: Mapping[tuple[str, str], int] | None = None,
     ) -> Instruments:
-        """This table and more; what is given wins over what stands, field by field where it is known."""
-        merged = dict(self._by_market)
+        """This table and more; what is given wins over what stands, field by field where it is known.
+
+        What is given without a market holds for every market of the symbol, also for those that come later.
+        """
+        merged = dict(self._by_key)
+        markets: dict[tuple[str, str], list[Key]] = {
+            symbol: [item.key for item in standing] for symbol, standing in self._by_symbol.items()
+        }
         for item in instruments:
-            key = (item.venue, item.market, item.symbol)
-            merged[key] = _over(merged.get(key), item)
+            keys = markets.setdefault((item.venue, item.symbol), [])
+            first = merged.get(item.key)
+            if first is None:
+                keys.append(item.key)
+                first = merged.get((item.venue, item.symbol, ""))
+            merged[item.key] = _over(first, item)
+            if not item.market:
+                for key in keys:
+                    merged[key] = _over(merged[key], replace(item, market=key[2]))
         return Instruments(merged.values(), self.value_places | dict(value_places or {}))
+
+    def clashes(self, instruments: Iterable[Instrument]) -> list[Violation]:
+        """Spellings among what would be added that would stand for two symbols, by their paths."""
+        instruments = list(instruments)
+        symbols = set(self._by_symbol) | {(item.venue, item.symbol) for item in instruments}
+        aliases = dict(self._aliases)
+        found = []
+        for at, item in enumerate(instruments):
+            other = aliases.get((item.venue, item.symbol), item.symbol)
+            if other != item.symbol:
+                text = f"{item.symbol} is another spelling of {other}: name that one"
+                found.append(Violation(f"instruments[{at}].symbol", text))
+            for number, alias in enumerate(item.aliases):
+                of = aliases.setdefault((item.venue, alias), item.symbol)
+                if alias != item.symbol and (item.venue, alias) in symbols:
+                    of = alias
+                if of != item.symbol and alias != item.symbol:
+                    text = f"{alias} stands for {of} already"
+                    found.append(Violation(f"instruments[{at}].aliases[{number}]", text))
+        return found
 
 
 def _over(first: Instrument | None, later: Instrument) -> Instrument:

@@ -111,14 +111,23 @@ def divide_inverse(quantity: Decimal, price: Decimal) -> Decimal:
     Raises:
         ZeroDivisionError: the price is zero.
     """
-    q_numerator, q_denominator = quantity.as_integer_ratio()
-    p_numerator, p_denominator = price.as_integer_ratio()
-    numerator = q_numerator * p_denominator * 10**INVERSE_PLACES
-    denominator = q_denominator * p_numerator
+    return divide_rounded(quantity, price, INVERSE_PLACES)
+
+
+def divide_rounded(dividend: Decimal, divisor: Decimal, places: int) -> Decimal:
+    """dividend / divisor, rounded once, half even, to decimal places.
+
+    Raises:
+        ZeroDivisionError: the divisor is zero.
+    """
+    n_numerator, n_denominator = dividend.as_integer_ratio()
+    d_numerator, d_denominator = divisor.as_integer_ratio()
+    numerator = n_numerator * d_denominator * 10**places
+    denominator = n_denominator * d_numerator
     if denominator < 0:
         numerator, denominator = -numerator, -denominator
     whole, rest = divmod(numerator, denominator)
     twice = 2 * rest
     if twice > denominator or (twice == denominator and whole & 1):
         whole += 1
-    return EXACT.scaleb(Decimal(whole), -INVERSE_PLACES)
+    return EXACT.scaleb(Decimal(whole), -places)

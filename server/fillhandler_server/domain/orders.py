@@ -35,12 +35,16 @@ class Order(Lifecycle):
         "contract_kind",
         "counted",
         "cumulative",
+        "currencies_guessed",
         "fees",
         "fill_count",
         "fills",
         "fills_without_fee",
         "first_fill_time",
         "header",
+        "inferred_count",
+        "inferred_quantity",
+        "inferred_sequence",
         "inverse_notional",
         "inverse_quantity",
         "last_fill_time",
@@ -78,6 +82,8 @@ class Order(Lifecycle):
         self.side = 0
         self.base_currency = ""
         self.quote_currency = ""
+        self.currencies_guessed = False
+        """They were read from the symbol; whoever states them knows better."""
         self.contract_kind = 0
         self.multiplier: Decimal | None = None
 
@@ -100,6 +106,12 @@ class Order(Lifecycle):
         self.fills: dict[type_key, int] = {}
         """Every fill ever recorded under it, correcting ones too → sequence of its event."""
         self.reversals: Reversals | None = None
+        self.inferred_sequence = 0
+        """Sequence of the inferred fill that stands, of which there is one at most; 0 where none does."""
+        self.inferred_quantity = ZERO
+        """The part of `cumulative` that it is."""
+        self.inferred_count = 0
+        """Inferred fills there ever were: each has its own id."""
 
         self.retry_count = 0
         self.status = int(OrderStatus.UNKNOWN)
@@ -171,8 +183,14 @@ class Order(Lifecycle):
         self._weigh_deaths()
         return True
 
-    def learn_contract(self, kind: int, multiplier: Decimal | None, base: str, quote: str) -> None:
-        """Fills in what was not known of its contract and currencies."""
+    def learn_contract(
+        self, kind: int, multiplier: Decimal | None, base: str, quote: str, *, guessed: bool = False
+    ) -> None:
+        """Fills in what was not known of its contract and currencies. A guess gives way to what is stated."""
+        if base and self.currencies_guessed and not guessed:
+            self.base_currency, self.quote_currency, self.currencies_guessed = base, quote, False
+        elif base and guessed and not self.base_currency:
+            self.currencies_guessed = True
         if kind and not self.contract_kind:
             self.contract_kind = int(kind)
         if multiplier is not None and self.multiplier is None:
@@ -278,7 +296,13 @@ class Order(Lifecycle):
             self.learn(market="", symbol="", order_id=order_id, client_order_id="", side=0)
         for old, new in (other.replaced_by or {}).items():
             self.replace_id(old, new)
-        self.learn_contract(other.contract_kind, other.multiplier, other.base_currency, other.quote_currency)
+        self.learn_contract(
+            other.contract_kind,
+            other.multiplier,
+            other.base_currency,
+            other.quote_currency,
+            guessed=other.currencies_guessed,
+        )
         self.header = None
         self._absorb_sums(other)
         self.absorb_reports(other)
@@ -356,6 +380,15 @@ class Order(Lifecycle):
         return max(ZERO, _subtract(self.cumulative, self.order_quantity))
 
     @property
+    def gap(self) -> Decimal:
+        """How much the venue says was filled beyond its fills; what busts took away is no gap."""
+        stated = self.reported_cumulative
+        if stated is None or not self.side or not self.symbol:
+            return ZERO
+        known = _add(_subtract(self.cumulative, self.inferred_quantity), self.reversed_quantity)
+        return max(ZERO, _subtract(stated, known))
+
+    @property
     def average(self) -> Decimal | None:
         """Average price over the fills that have one, to 28 significant digits."""
         if self.inverse_notional:
@@ -391,6 +424,8 @@ class Order(Lifecycle):
         """When it became final, by the venue's clock; None while it is not, or where no time is known."""
         if self.status == OrderStatus.FILLED:
             ordered = self.order_quantity
+            if self.inferred_sequence and self.filled_report_time is not None:
+                return self.filled_report_time  # the fills that are missing may be the last
             if ordered is not None and self.cumulative >= ordered and self.last_fill_time is not None:
                 return self.last_fill_time
             return self.filled_report_time if self.filled_report_time is not None else self.last_fill_time
@@ -408,6 +443,8 @@ def stands(order: Order, key: FillKey) -> bool:
     reversals = order.reversals
     if reversals is None:
         return order.short_key(key) in order.fills
+    if key in reversals.superseded:
+        return False
     if order.short_key(key) not in order.fills or key in reversals.next:
         return False
     return reversals.root(key) not in reversals.busted

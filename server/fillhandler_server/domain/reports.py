@@ -89,6 +89,9 @@ class ParsedPayload:
     fills: list[Fill] = field(default_factory=list)
     reports: list[OrderReport] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    parser: str = "venue"
+    """What read it: "venue" is the venue's own module, "ccxt" the reader of ccxt's unified structures,
+    "ccxt_parser" ccxt's parser of a venue that has no module."""
 
 
 def report_digest(report: OrderReport) -> str:

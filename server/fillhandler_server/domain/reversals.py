@@ -12,7 +12,15 @@ class Reversals:
     in `busted`.
     """
 
-    __slots__ = ("busted", "corrections", "next", "previous", "waiting_busts", "waiting_corrections")
+    __slots__ = (
+        "busted",
+        "corrections",
+        "next",
+        "previous",
+        "superseded",
+        "waiting_busts",
+        "waiting_corrections",
+    )
 
     def __init__(self) -> None:
         self.next: dict[FillKey, FillKey] = {}
@@ -21,6 +29,8 @@ class Reversals:
         """Root → sequence of the bust."""
         self.corrections: dict[FillKey, int] = {}
         """Key of a correcting fill → sequence of its correction."""
+        self.superseded: set[FillKey] = set()
+        """Inferred fills that gave way to what came to be known."""
         self.waiting_busts: dict[FillKey, int] = {}
         """Named fill → sequence of the bust that waits for it."""
         self.waiting_corrections: dict[FillKey, list[tuple[Fill, int]]] = {}

@@ -35,6 +35,8 @@ class FillSum:
         "count",
         "fee_without_price",
         "fees",
+        "inferred",
+        "inferred_notional",
         "notional",
         "notional_without_fee",
         "reversed",
@@ -50,6 +52,9 @@ class FillSum:
         self.without_fee = 0
         self.notional_without_fee = ZERO
         """The part of `notional` that is of fills without a fee."""
+        self.inferred = 0
+        """Those of them that were inferred: an inferred fill never has a fee."""
+        self.inferred_notional = ZERO
         self.without_price = 0
         """Fills that have no notional."""
         self.fee_without_price = 0
@@ -87,10 +92,11 @@ class FillSum:
                 self.fee_without_price += 1
         else:
             self.without_fee += 1
-            if priced:
-                self.notional_without_fee = _add(
-                    self.notional_without_fee, notional_of(fill, kind, multiplier) or ZERO
-                )
+            notional = (notional_of(fill, kind, multiplier) or ZERO) if priced else ZERO
+            self.notional_without_fee = _add(self.notional_without_fee, notional)
+            if fill.inferred:
+                self.inferred += 1
+                self.inferred_notional = _add(self.inferred_notional, notional)
 
     def remove(self, fill: Fill, kind: int, multiplier: Decimal | None) -> None:
         """Takes a fill out again."""
@@ -103,7 +109,9 @@ class FillSum:
         self.count += sign * other.count
         self.notional = _fma(other.notional, Decimal(sign), self.notional)
         self.notional_without_fee = _fma(other.notional_without_fee, Decimal(sign), self.notional_without_fee)
+        self.inferred_notional = _fma(other.inferred_notional, Decimal(sign), self.inferred_notional)
         self.without_fee += sign * other.without_fee
+        self.inferred += sign * other.inferred
         self.without_price += sign * other.without_price
         self.fee_without_price += sign * other.fee_without_price
         self.reversed += sign * other.reversed
@@ -127,6 +135,8 @@ class FillSum:
             "fees": {currency: [canonical(entry[0]), entry[1]] for currency, entry in self.fees.items()},
             "without_fee": self.without_fee,
             "notional_without_fee": canonical(self.notional_without_fee),
+            "inferred": self.inferred,
+            "inferred_notional": canonical(self.inferred_notional),
             "without_price": self.without_price,
             "fee_without_price": self.fee_without_price,
             "reversed": self.reversed,
@@ -140,6 +150,9 @@ class FillSum:
         made.fees = {currency: [Decimal(amount), n] for currency, (amount, n) in state["fees"].items()}
         made.without_fee, made.reversed = state["without_fee"], state["reversed"]
         made.notional_without_fee = Decimal(state["notional_without_fee"])
+        # Sums of before there were inferred fills say nothing of them.
+        made.inferred = state.get("inferred", 0)
+        made.inferred_notional = Decimal(state.get("inferred_notional", 0))
         made.without_price, made.fee_without_price = state["without_price"], state["fee_without_price"]
         return made
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.errors import InvalidFieldError
-from fillhandler_server.domain.events import AnomalyKind, Book, Event, Outcome
+from fillhandler_server.domain.events import AnomalyKind, Outcome
 from fillhandler_server.domain.fills import (
     Fill,
     FillKey,
@@ -16,17 +14,18 @@ from fillhandler_server.domain.fills import (
     content_digest,
     enrich,
 )
-from fillhandler_server.domain.numbers import ZERO, canonical
+from fillhandler_server.domain.numbers import ZERO
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import (
-    FINAL_STATUSES,
     PENDING_STATUSES,
     OrderReport,
     OrderStatus,
     report_digest,
 )
 from fillhandler_server.domain.reversals import Reversals
-from fillhandler_server.engine.folding import compare_terms, fold, fold_recorded, may_follow
+from fillhandler_server.engine.folding import compare_terms, fold_recorded, may_follow
+from fillhandler_server.engine.inferring import PREFIX
+from fillhandler_server.engine.noting import Noting
 from fillhandler_server.engine.resolving import (
     by_client_id_alone,
     find,
@@ -47,41 +46,12 @@ class Result:
     applied: bool = True
 
 
-class Engine:
+class Engine(Noting):
     """Takes commands, one after the other, and hands on the events they become.
 
     Each event is folded as soon as it is decided, so that the next command sees it. The shell makes the
     events durable and only then answers; if that fails it drops the book.
     """
-
-    def __init__(
-        self,
-        book: Book,
-        head: int,
-        sink: Callable[[Event, int], None],
-        fill_sink: Callable[[Order, Fill, int, int], None] | None = None,
-    ) -> None:
-        """
-        Args:
-            book: the orders at hand.
-            head: sequence of the last event there is.
-            sink: takes each event and its commit time just after it was folded, while its order shows the
-                figures after it.
-            fill_sink: takes each recorded fill instead, as (order, fill, sequence, commit time): no event
-                object is made for what is nearly all there is.
-        """
-        self.book = book
-        self.head = head
-        self.now = 0
-        self._sink = sink
-        self._fill_sink = fill_sink if fill_sink is not None else self._fill_as_event
-
-    def _fill_as_event(self, order: Order, fill: Fill, sequence: int, now: int) -> None:
-        self._sink(ev.FillRecorded(order, fill, sequence), now)
-
-    def begin(self, now: int) -> None:
-        """Starts a batch that is committed at `now` (nanoseconds, never before the batch before)."""
-        self.now = now
 
     # ------------------------------------------------------------------ commands
 
@@ -94,6 +64,9 @@ class Engine:
         sequence = order.fills.get(key)
         if sequence is not None:
             return self._known_fill(order, fill, sequence)
+        stood = order.inferred_sequence
+        if stood:
+            self._supersede(order)
         # As `_emit` does, without its detours: this is every fill there is.
         self.head = sequence = self.head + 1
         is_new = not order.sequence
@@ -101,18 +74,27 @@ class Engine:
         if is_new:
             self._remember(order, fill)
         self._fill_sink(order, fill, sequence, self.now)
+        if stood:
+            self._infer(order)
         if order.order_quantity is not None and order.cumulative > order.order_quantity:
             self._check_overfill(order, ZERO)
         if order.dead_status == OrderStatus.REJECTED:
             self._anomaly(order, AnomalyKind.FILL_AFTER_REJECTION, "a fill came after the venue's rejection")
         if fill.side != order.side:
             self._anomaly(order, AnomalyKind.SIDE_MISMATCH, "a fill has the other side than its order")
+        if fill.leg:
+            self._check_flip(order, fill)
         if order.reversals is not None:
             self._apply_waiting(order, fill.key)
         return Result(Outcome.RECORDED, sequence, order)
 
     def bust_fill(self, identity: Fill) -> Result:
-        """Reverses a fill, or waits for it. `identity` is a fill of which only the identity is read."""
+        """Reverses a fill, or waits for it. `identity` is a fill of which only the identity is read.
+
+        Raises:
+            InvalidFieldError: the fill is an inferred one.
+        """
+        _refuse_inferred(identity)
         order = self._named_order(identity)
         key = identity.key
         reversals = order.reversals or Reversals()
@@ -194,6 +176,7 @@ class Engine:
         sequence = self._emit(ev.OrderReported(order, report, time, by_arrival or arrived is not None))
         self._check_overfill(order, over)
         self._check_cumulative(order, report)
+        self._reconcile(order)
         return Result(Outcome.RECORDED, sequence, order)
 
     def merge_orders(self, one: Order, other: Order) -> Order:
@@ -225,38 +208,6 @@ class Engine:
 
     # ------------------------------------------------------------------ deciding
 
-    def _emit(self, event: Event) -> int:
-        self.head += 1
-        event.sequence = self.head
-        fold(self.book, event, self.now)
-        self._sink(event, self.now)
-        return self.head
-
-    def emit(self, event: ev.OrdersCleared | ev.StateImported) -> int:
-        """Adds an event that concerns no single order. Returns its sequence."""
-        return self._emit(event)
-
-    def _anomaly(self, order: Order, kind: AnomalyKind, text: str) -> None:
-        self._emit(ev.OrderAnomaly(order, kind, text))
-
-    def _check_overfill(self, order: Order, before: Decimal) -> None:
-        if order.order_quantity is not None and order.overfill > before:
-            text = f"filled {canonical(order.cumulative)} of {canonical(order.order_quantity)} ordered"
-            self._anomaly(order, AnomalyKind.OVERFILL, text)
-
-    def _check_cumulative(self, order: Order, report: OrderReport) -> None:
-        stated, last = report.cumulative_quantity, order.last_fill_time
-        # A report from before the last fill is only late.
-        after = report.status in FINAL_STATUSES or (
-            report.time is not None and last is not None and report.time > last
-        )
-        if stated is not None and stated < order.cumulative and after:
-            self._anomaly(
-                order,
-                AnomalyKind.CUMULATIVE_BELOW_FILLS,
-                f"the venue states {canonical(stated)} filled, the fills say {canonical(order.cumulative)}",
-            )
-
     def _comes_round(self, order: Order, report: OrderReport) -> bool:
         """Whether a report without a time is news once more, by arriving now: cancel asked, new, cancel."""
         pending = order.pending_time > order.report_time
@@ -275,6 +226,8 @@ class Engine:
             seen = self.book.conflict(order, fill.key, digest)
             if not seen:
                 seen = self._emit(ev.FillConflicted(order, self._received(fill), differing, sequence))
+                text = f"another copy of trade {fill.trade_id} differs in {', '.join(differing)}"
+                self._anomaly(order, AnomalyKind.CONFLICTING_FILL, text)
             return Result(Outcome.CONFLICT, seen, order)
         enriching = (*_news(order, fill), *enriching)
         if not enriching:
@@ -301,7 +254,9 @@ class Engine:
     def _bust(self, order: Order, key: FillKey) -> int:
         removed = self._standing_head(order, key)
         named = order.fills[order.short_key(key)]
-        return self._emit(ev.FillBusted(order, key, applied=True, fill_sequence=named, removed=removed))
+        sequence = self._emit(ev.FillBusted(order, key, applied=True, fill_sequence=named, removed=removed))
+        self._reconcile(order)
+        return sequence
 
     def _standing_head(self, order: Order, key: FillKey) -> Fill | None:
         reversals = order.reversals or Reversals()
@@ -332,6 +287,7 @@ class Engine:
             )
         )
         self._check_overfill(order, over)
+        self._reconcile(order)
         self._apply_waiting(order, fill.key)
         return sequence
 
@@ -369,16 +325,19 @@ class Engine:
                     found = holder if found is None else self._merge(found, holder)
         if found is None:
             return self._open(fill.venue, fill.account)
-        if fill.order_id in found.order_ids and not book.trade_scope(fill.venue, fill.account, fill.symbol):
-            book.resolved[(fill.venue, fill.account, fill.market, fill.symbol, fill.order_id)] = found
+        if fill.order_id in found.order_ids:
+            self._remember(found, fill)
         return found
 
     def _remember(self, order: Order, fill: Fill) -> None:
-        """Notes that the next fill like the one that opened an order is that order's too."""
+        """Notes that the next fill like this one is the order's too, with its client id or without."""
         book = self.book
         if not fill.order_id or book.trade_scope(fill.venue, fill.account, fill.symbol):
             return
-        # Of several orders with this id the next fill may fit none, or another.
+        # Of several orders with one of its ids the next fill may fit none, or another, or make two one.
+        client_order_id = order.client_order_id
+        if client_order_id and len(book.by_client_order_id(fill.venue, fill.account, client_order_id)) > 1:
+            return
         if len(book.by_order_id(fill.venue, fill.account, fill.order_id)) == 1:
             book.resolved[(fill.venue, fill.account, fill.market, fill.symbol, fill.order_id)] = order
 
@@ -424,6 +383,9 @@ class Engine:
     def _merge(self, one: Order, other: Order) -> Order:
         older, newer = (one, other) if one.number < other.number else (other, one)
         over = older.overfill
+        inferred = [order for order in (older, newer) if order.inferred_sequence]
+        for order in inferred:
+            self._supersede(order)
         both = [key for key in map(newer.full_key, newer.fills) if older.short_key(key) in older.fills]
         copies = [self.book.fill(newer.fills[newer.short_key(key)]) for key in both]
         self._emit(ev.OrderMerged(older, newer))
@@ -433,8 +395,18 @@ class Engine:
             for key in (*older.reversals.waiting_busts, *older.reversals.waiting_corrections):
                 if older.short_key(key) in older.fills:
                     self._apply_waiting(older, key)
+        if inferred:
+            self._infer(older)
         self._check_overfill(older, over)
         return older
+
+
+def _refuse_inferred(identity: Fill) -> None:
+    if identity.trade_id.startswith(PREFIX):
+        raise InvalidFieldError.of(
+            "identity.trade_id",
+            "an inferred fill is not the venue's, so it cannot be reversed; it goes when the real fills come",
+        )
 
 
 def _news(order: Order, fill: Fill) -> tuple[str, ...]:
@@ -442,7 +414,8 @@ def _news(order: Order, fill: Fill) -> tuple[str, ...]:
     names = [
         name
         for name in ("order_id", "client_order_id", "market", "base_currency")
-        if getattr(fill, name) and not getattr(order, name)
+        if getattr(fill, name)
+        and (not getattr(order, name) or (name == "base_currency" and order.currencies_guessed))
     ]
     if "base_currency" in names and fill.quote_currency:
         names.append("quote_currency")

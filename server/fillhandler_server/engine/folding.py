@@ -26,6 +26,7 @@ from fillhandler_server.domain.reports import (
 from fillhandler_server.domain.reversals import Reversals
 
 _SEPARATORS: Final = ("/", "-", "_")
+_NO_CURRENCIES: Final = frozenset({"PERP", "SWAP"})
 
 TERMS: Final = (
     "market",
@@ -95,6 +96,7 @@ def fold_recorded(book: Book, order: Order, fill: Fill, sequence: int, now: int)
         _learn(book, order, fill)
     if (
         (not order.base_currency and (fill.base_currency or not order.fill_count or _names_base(fill)))
+        or (fill.base_currency and (order.currencies_guessed or not order.quote_currency))
         or (fill.contract_kind and not order.contract_kind)
         or (fill.multiplier is not None and order.multiplier is None)
     ):
@@ -102,7 +104,10 @@ def fold_recorded(book: Book, order: Order, fill: Fill, sequence: int, now: int)
     order.fills[order.key_of(fill)] = sequence
     order.add_fill(fill)
     book.add_fill(order, fill, sequence)
-    if not fill.order_id:
+    if fill.inferred:
+        order.inferred_sequence, order.inferred_quantity = sequence, fill.quantity
+        order.inferred_count += 1
+    elif not fill.order_id:
         book.open_trade_scope(fill.venue, fill.account, fill.symbol)
     order.sequence = sequence
     order.update_time = now
@@ -133,10 +138,11 @@ def _spell(key: str | FillKey, side: int) -> FillKey:
 
 def _learn_contract(book: Book, order: Order, said: Fill | OrderReport) -> None:
     base, quote = said.base_currency, said.quote_currency
-    if not order.base_currency and not base:
+    guessed = not base and not order.base_currency
+    if guessed:
         base, quote = currencies_of(said)
     counted_as = order.contract_kind, order.multiplier
-    order.learn_contract(said.contract_kind, said.multiplier, base, quote)
+    order.learn_contract(said.contract_kind, said.multiplier, base, quote, guessed=guessed)
     if order.fill_count and counted_as != (order.contract_kind, order.multiplier):
         # Fills without a contract of their own were summed as spot until now.
         fills = standing_fills(book, order)
@@ -159,8 +165,9 @@ def currencies_of(said: Fill | OrderReport) -> tuple[str, str]:
     symbol = said.symbol
     for separator in _SEPARATORS:
         base, found, quote = symbol.partition(separator)
-        if found and base:
-            return base, quote.partition(":")[0].partition(separator)[0]
+        quote = quote.partition(":")[0].partition(separator)[0]
+        if found and base and quote not in _NO_CURRENCIES:
+            return base, quote
     for currency, _ in said.fees if isinstance(said, Fill) else ():
         if currency and symbol.startswith(currency) and symbol != currency:
             return currency, symbol[len(currency) :]
@@ -193,6 +200,13 @@ def _fold_busted(book: Book, event: ev.FillBusted) -> None:
         book.add_order(order)
         book.reindex(order)
     reversals = order.reversals = order.reversals or Reversals()
+    if event.superseded:
+        assert event.removed is not None
+        reversals.superseded.add(key)
+        _take_out(book, order, event.removed)
+        order.inferred_sequence, order.inferred_quantity = 0, ZERO
+        book.set_state(event.fill_sequence, FillState.CORRECTED)
+        return
     if not event.applied:
         reversals.waiting_busts[key] = event.sequence
         _await_trade(book, order, key)
@@ -368,6 +382,7 @@ def may_follow(reversals: Reversals, key: FillKey, correction: FillKey) -> bool:
 
 
 def _join_reversals(ours: Reversals, theirs: Reversals) -> None:
+    ours.superseded |= theirs.superseded
     for key, after in theirs.next.items():
         if may_follow(ours, key, after):
             head = ours.head(key)

@@ -58,6 +58,9 @@ def find(book: Book, said: Fill | OrderReport) -> tuple[Order | None, Order | No
         found = only(book.by_order_id(venue, account, said.order_id), market, symbol)
     if not said.client_order_id:
         return found, None
+    if found is not None and not symbol and found.client_order_id not in ("", said.client_order_id):
+        # Equal ids of two markets: an id alone says too little against another name.
+        found = None
     if found is not None:
         return found, by_client_id_alone(book, said, found)
     if not said.order_id:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from fillhandler_server import venues
 from fillhandler_server.config import default_data_dir, default_key_folder
 from fillhandler_server.domain.errors import (
     ImportDamagedError,
@@ -18,6 +19,7 @@ from fillhandler_server.domain.errors import (
 )
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.encryption import KeySource
+from fillhandler_server.instrument_table import InstrumentTable
 from fillhandler_server.journal.store import Store
 from fillhandler_server.projections import OrderQuery
 from fillhandler_server.projections.reading import list_orders
@@ -42,11 +44,22 @@ class Embedded:
     """An open store with its writer. Its methods may be called from any thread."""
 
     def __init__(
-        self, data_dir: Path, key_file: Path | None, clock: Callable[[], int] = time.time_ns
+        self,
+        data_dir: Path,
+        key_file: Path | None,
+        instruments: object = (),
+        value_places: object = (),
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """
+        Args:
+            data_dir, key_file: where the data is, and its key.
+            instruments, value_places: what payloads do not say, as the server's settings have it.
+            clock: gives nanoseconds since the epoch.
+
         Raises:
             StoreRefusedError: the store cannot be used; nothing was changed.
+            InvalidFieldError: an instrument is wrong.
         """
         keys = KeySource(key_folder=default_key_folder(), key_file=key_file)
         try:
@@ -55,6 +68,7 @@ class Embedded:
             error.add_note("In a program of your own, --data-dir and --key-file are config keys.")
             raise
         try:
+            self.instruments = InstrumentTable(data_dir, venues.SHIPPED, instruments, value_places)
             self.writer = Writer(self.store, WorkingSet.over, clock)
             self._imports = Imports(self.store, self.writer)
             self.writer.start()

@@ -53,7 +53,9 @@ class FillHandler:
         self.config = read_config(config, default_folder(), self._config_changed)
         """The configuration, a dict. What is set counts from then on; `debug_mode` acts at once."""
         data_dir: Path = self.config["data_dir"]
-        self._embedded = Embedded(data_dir, self.config["key_file"])
+        self._embedded = Embedded(
+            data_dir, self.config["key_file"], self.config["instruments"], self.config["value_places"]
+        )
         self._history: deque[FillEvent] = deque()
         self._history_lock = threading.Lock()
         if self.config["debug_mode"]:
@@ -88,9 +90,14 @@ class FillHandler:
         fills = (await self.process_payload(payload, venue=venue, account=account)).fills
         return replace(fills[0], others=fills[1:]) if fills else None
 
-    async def process_payload(self, payload: Payload, *, venue: str = "", account: str = "") -> PayloadResult:
-        """As `process_fill_event`; returns all that the payload came to: fills, orders, what was skipped."""
-        parsed = await self._parse(payload, venue, account)
+    async def process_payload(
+        self, payload: Payload, *, venue: str = "", account: str = "", format: str = ""
+    ) -> PayloadResult:
+        """As `process_fill_event`; returns all that the payload came to: fills, orders, what was skipped.
+
+        With `format` "ccxt" the payload is one or a list of ccxt's unified trades and orders, of any venue.
+        """
+        parsed = await self._parse(payload, venue, account, format)
         return self._noted(await self._run(partial(recording.record, parsed=parsed)))
 
     async def handle_partial_fill(
@@ -224,16 +231,16 @@ class FillHandler:
 
     # ------------------------------------------------------------------ inside
 
-    async def _parse(self, payload: Payload, venue: str, account: str) -> ParsedPayload:
+    async def _parse(self, payload: Payload, venue: str, account: str, format: str = "") -> ParsedPayload:
         venue = str(venue)
         fields = inputs.as_fill_fields(payload)
         if fields is not None:
-            return inputs.read_fill(fields, venue, account)
-        raw = inputs.as_json(payload)
-        if len(raw) > _INLINE_BYTES:
-            # A large payload must not hold up the event loop; a small one is not worth a thread's hand-over.
-            return await asyncio.to_thread(inputs.read_payload, raw, venue, account)
-        return inputs.read_payload(raw, venue, account)
+            return inputs.read_fill(fields, venue, account, self._embedded.instruments.current)
+        raw = inputs.as_json(payload, format)
+        read = partial(inputs.read_payload, raw, venue, account, self._embedded.instruments.current, format)
+        # A large payload must not hold up the event loop; a small one is not worth a thread's hand-over.
+        slow = len(raw) > _INLINE_BYTES or inputs.needs_thread(venue, format)
+        return await asyncio.to_thread(read) if slow else read()
 
     async def _run(self, work: Callable[[Session], T]) -> T:
         self._embedded.check_open()

@@ -9,11 +9,12 @@ from typing import Any, Final, TypeAlias
 
 from fillhandler import convert
 from fillhandler.v1 import fills_pb2
-from fillhandler_server import venues
 from fillhandler_server.domain.errors import InvalidFieldError
+from fillhandler_server.domain.instruments import Instruments
 from fillhandler_server.domain.reports import OrderReport, ParsedPayload
+from fillhandler_server.execution import payloads
 from fillhandler_server.handler.states import RECORD_FIELDS, Contract, FillEvent
-from fillhandler_server.rpc.convert import fill_from_request, report_from_request
+from fillhandler_server.rpc.convert import completed, fill_from_request, report_from_request
 
 Payload: TypeAlias = str | bytes | Mapping[str, Any] | list[Any] | FillEvent
 """A venue's JSON, as it came (best) or as Python values; or one fill."""
@@ -40,7 +41,10 @@ def as_fill_fields(payload: Payload) -> dict[str, Any] | None:
     return None
 
 
-def as_json(payload: Payload) -> bytes:
+needs_thread: Final = payloads.needs_thread
+
+
+def as_json(payload: Payload, format: str = "") -> bytes:
     """A venue's payload as JSON: floats by their repr, Decimals exactly.
 
     Raises:
@@ -53,14 +57,14 @@ def as_json(payload: Payload) -> bytes:
     if isinstance(payload, bytearray):
         return bytes(payload)
     try:
-        return convert.payload_bytes(payload)
+        return convert.payload_bytes(payload, decimals_as_text=format == "ccxt")
     except RecursionError:
         raise InvalidFieldError.of("payload", "nested too deep") from None
     except (TypeError, ValueError) as error:
         raise InvalidFieldError.of("payload", f"cannot be written as JSON: {error}") from None
 
 
-def read_fill(fields: Mapping[str, Any], venue: str, account: str) -> ParsedPayload:
+def read_fill(fields: Mapping[str, Any], venue: str, account: str, instruments: Instruments) -> ParsedPayload:
     """One fill from its fields; `venue` and `account` are for what they leave open.
 
     Raises:
@@ -76,17 +80,19 @@ def read_fill(fields: Mapping[str, Any], venue: str, account: str) -> ParsedPayl
         message = convert.fill(_exact({"venue": venue, "account": account} | stated))
     except convert.FieldError as error:
         raise InvalidFieldError.of(error.field, error.text) from None
-    fill = fill_from_request(message, "")
+    fill = completed(fill_from_request(message, ""), instruments)
     return ParsedPayload(fill.venue, fills=[fill])
 
 
-def read_payload(payload: bytes, venue: str, account: str) -> ParsedPayload:
+def read_payload(
+    payload: bytes, venue: str, account: str, instruments: Instruments, format: str = ""
+) -> ParsedPayload:
     """A venue's payload.
 
     Raises:
-        InvalidFieldError, UnsupportedPayloadError: as `venues.parse_payload`.
+        InvalidFieldError, UnsupportedPayloadError: as `payloads.parse_payload`.
     """
-    return venues.parse_payload(venue, account, payload)
+    return payloads.parse_payload(venue, account, payload, format=format, instruments=instruments)
 
 
 def read_registration(fields: Mapping[str, Any]) -> OrderReport:

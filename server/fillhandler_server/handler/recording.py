@@ -182,6 +182,7 @@ def statistics(session: Session) -> dict[str, Any]:
         "time_to_first_fill": _seconds(orders.first_fill),
         "time_to_complete": _seconds(orders.complete),
         "fills_without_fee": fills.without_fee,
+        "inferred_fills": fills.inferred,
         "fills_without_liquidity": fills.without_liquidity,
         "reversed_fills": fills.reversed,
         "duplicates_dropped": book.statistics.duplicates,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from fillhandler_server.domain.errors import InvalidFieldError, Violation
+from fillhandler_server.domain.instrument_fields import read_instruments
 
 RETRYABLE_ERRORS: Final = ("network_error", "rate_limit", "timeout", "exchange_error")
 """The words of `retry_config['retryable_errors']`, all of which are retried by default."""
@@ -155,6 +156,14 @@ def _words(value: Any) -> list[str]:
     return words
 
 
+def _tables(name: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        read_instruments(**{"instruments": (), name: value})
+        return value
+
+    return read
+
+
 _DAY_SECONDS: Final = 86_400
 
 RETRY_KEYS: Final = {
@@ -173,6 +182,8 @@ KEYS: Final = {
     "fill_history_limit": Key(1_000, _whole(0, 10_000_000)),
     "debug_mode": Key(False, _flag),
     "key_file": Key(None, _path, fixed=True),
+    "instruments": Key((), _tables("instruments"), fixed=True),
+    "value_places": Key((), _tables("value_places"), fixed=True),
 }
 
 

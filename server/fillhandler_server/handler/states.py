@@ -17,7 +17,7 @@ from fillhandler_server.domain.fills import MAIN_ACCOUNT, ContractKind, Fill, Fi
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderStatus, Skipped
-from fillhandler_server.rpc.convert import fill_percentage
+from fillhandler_server.rpc.convert import base_quantity, fill_percentage
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -133,6 +133,11 @@ class OrderState:
     expected_price: Decimal | None
     average_price: Decimal | None
     """To 28 significant digits."""
+    base_quantity: Decimal | None
+    """`cumulative_quantity` in units of the base currency; None where a contract's size or a price is not
+    known."""
+    inferred_quantity: Decimal | None
+    """The part of `cumulative_quantity` that was inferred from the venue's cumulative; None for nothing."""
     cumulative_notional: Decimal
     notional_currency: str
     reported_cumulative_quantity: Decimal | None
@@ -228,6 +233,8 @@ def order_state(order: Order) -> OrderState:
         limit_price=_known(order.limit_price),
         expected_price=_known(order.expected_price),
         average_price=_known(order.average),
+        base_quantity=_known(base_quantity(order)),
+        inferred_quantity=_known(order.inferred_quantity if order.inferred_sequence else None),
         cumulative_notional=plain(order.cumulative_notional),
         notional_currency=order.notional_currency,
         reported_cumulative_quantity=_known(order.reported_cumulative),

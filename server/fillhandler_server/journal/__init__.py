@@ -128,6 +128,9 @@ class Journal(JournalReader, Protocol):
             LookupError: no batch does.
         """
 
+    def sequence_before(self, time: int) -> int:
+        """The last sequence committed before a time; 0 if none."""
+
 
 class EventStore(Protocol):
     """A journal with the place its projections are kept in, so that one transaction holds both."""

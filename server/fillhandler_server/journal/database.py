@@ -19,7 +19,10 @@ sys.modules.setdefault("pysqlite3.dbapi2", sqlcipher3.dbapi2)
 import sqlite_utils  # noqa: E402  # after the shim, or it binds the standard library's sqlite3
 from sqlite_utils import Migrations  # noqa: E402
 
-SCHEMA_VERSION: Final = 1
+from fillhandler_server.codec import decode_batch  # noqa: E402
+
+SCHEMA_VERSION: Final = 2
+"""Raised where a program of before must not write to the tables any more: it refuses a newer one."""
 CACHE_KIB: Final = 64 * 1024
 # Checkpoints of a few pages each would sync the main file all the time.
 WAL_AUTOCHECKPOINT_PAGES: Final = 20_000
@@ -242,9 +245,55 @@ def _statistics(db: Database) -> None:
     )
 
 
+@migrations(name="0004_anomalies")
+def _anomalies(db: Database) -> None:
+    # Venue, account, symbol and ids are the order's, which may learn them after the anomaly.
+    db.execute(
+        """
+        CREATE TABLE anomalies (
+            sequence INTEGER PRIMARY KEY,
+            order_number INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            commit_time INTEGER NOT NULL,
+            text TEXT NOT NULL
+        ) STRICT
+        """
+    )
+    db.execute("CREATE INDEX anomalies_of_order ON anomalies (order_number)")
+    # The journal of a store that was made before has anomalies already. Reading it once is minutes shorter
+    # than folding it again; what lies behind the projected sequence is folded at the start anyway.
+    projected = int(meta(db, "projected_sequence") or 0)
+    for commit_time, payload in db.conn.execute(
+        "SELECT commit_time, payload FROM journal WHERE first_sequence <= ? ORDER BY first_sequence",
+        [projected],
+    ):
+        for message in decode_batch(bytes(payload)):
+            if message.sequence > projected:
+                break
+            body = message.WhichOneof("event")
+            if body == "order_anomaly":
+                anomaly = message.order_anomaly
+                db.conn.execute(
+                    "INSERT INTO anomalies VALUES (?, ?, ?, ?, ?)",
+                    (message.sequence, message.order_number, anomaly.kind, commit_time, anomaly.text),
+                )
+            elif body == "order_merged":
+                db.conn.execute(
+                    "UPDATE anomalies SET order_number = ? WHERE order_number = ?",
+                    (message.order_number, message.order_merged.merged_order_number),
+                )
+
+
+@migrations(name="0005_gaps")
+def _gaps(db: Database) -> None:
+    # Orders whose venue counts more than was recorded: what a start has to wait for again.
+    db.execute("CREATE TABLE gaps (order_number INTEGER PRIMARY KEY) STRICT")
+
+
 PROJECTION_TABLES: Final = (
     "fills",
     "fill_changes",
+    "gaps",
     "conflicts",
     "reports",
     "orders",
@@ -254,6 +303,7 @@ PROJECTION_TABLES: Final = (
     "fill_sums",
     "order_sums",
     "currencies",
+    "anomalies",
 )
 """Everything that can be dropped and rebuilt from the journal."""
 
@@ -270,6 +320,14 @@ def create(path: Path, key: str, instance_id: str) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         db.close()
+
+
+def migrate(db: Database) -> None:
+    """Brings the tables of a database up to this program's schema."""
+    # The version first: cut short in between, an older program must not take the database for its own.
+    if db.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    migrations.apply(db)
 
 
 def meta(db: Database, name: str) -> str | None:

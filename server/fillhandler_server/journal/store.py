@@ -15,7 +15,7 @@ from fillhandler_server.journal.database import (
     DatabaseError,
     connect,
     meta,
-    migrations,
+    migrate,
 )
 from fillhandler_server.journal.datadir import Anchor, DataDirectory
 from fillhandler_server.journal.sqlite import SqliteJournal
@@ -43,7 +43,7 @@ class Store:
 
     def _open(self) -> None:
         self.db: Database = connect(self.path, self.key.digits)
-        migrations.apply(self.db)
+        migrate(self.db)
         self.journal = SqliteJournal(self.db)
         self.instance_id = self.journal.instance_id
 

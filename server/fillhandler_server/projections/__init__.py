@@ -62,6 +62,30 @@ class ListedFill:
     order: Order | None
 
 
+@dataclass(frozen=True, slots=True)
+class AnomalyQuery:
+    """Which anomalies to list; empty and None mean all."""
+
+    venue: str = ""
+    account: str = ""
+    symbol: str = ""
+    order_id: str = ""
+    kinds: tuple[int, ...] = ()
+    start_time: int | None = None
+    end_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAnomaly:
+    """What needs a look, when it was committed in nanoseconds, and its order as it stands now."""
+
+    sequence: int
+    kind: int
+    commit_time: int
+    text: str
+    order: Order
+
+
 class RunningSums(Protocol):
     """Statistics as running sums."""
 
@@ -81,6 +105,10 @@ class WorkingBook(Book, Protocol):
     """Where it is a dict: takes each order number that a merge did away with → the one it became."""
     pending_events: int
     """Events folded and not yet flushed."""
+    gaps: set[int]
+    """Orders whose venue counts more than was recorded and inferred."""
+    opened_gaps: list[int]
+    """Those that came to be so since somebody emptied this."""
 
     @property
     def statistics(self) -> RunningSums:
@@ -124,6 +152,12 @@ class WorkingBook(Book, Protocol):
     def change(self, sequence: int) -> tuple[int, int]:
         """Where a fill's content stands now, and its state."""
 
+    def unknown_orders(self, last: int, limit: int) -> list[int]:
+        """Orders up to a number that nobody was asked about yet and no anomaly calls unknown, oldest first.
+
+        At most `limit`; the next call goes on behind them. Once all rows are flushed.
+        """
+
     def clearable(self, event: OrdersCleared) -> int:
         """How many orders an `orders_cleared` event would hide, once all rows are flushed."""
 
@@ -140,6 +174,13 @@ class Reader(Protocol):
 
     def list_fills(self, query: FillQuery, size: int, token: str) -> Page[ListedFill]:
         """A page of fills in the order they were recorded; it may be short and still have a next one.
+
+        Raises:
+            PageTokenInvalidError: the token is not of a page of this query.
+        """
+
+    def list_anomalies(self, query: AnomalyQuery, size: int, token: str) -> Page[ListedAnomaly]:
+        """A page of anomalies by sequence.
 
         Raises:
             PageTokenInvalidError: the token is not of a page of this query.

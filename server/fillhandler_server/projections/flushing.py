@@ -12,9 +12,9 @@ from fillhandler_server.domain.orders import Order
 
 
 class NewRows:
-    """What fills, reports and conflicts add to the tables until the next flush."""
+    """What fills, reports, conflicts and anomalies add to the tables until the next flush."""
 
-    __slots__ = ("conflicts", "fills", "merged", "names", "reports", "trades")
+    __slots__ = ("anomalies", "conflicts", "fills", "merged", "names", "reports", "trades")
 
     def __init__(self) -> None:
         self.fills: list[tuple[int, str, str, int, int]] = []
@@ -25,6 +25,8 @@ class NewRows:
         """order number, digest, sequence"""
         self.conflicts: dict[tuple[int, str, str, int, str], int] = {}
         """order number, trade id, leg, side, digest → sequence"""
+        self.anomalies: list[tuple[int, int, int, int, str]] = []
+        """sequence, order number, kind, commit time, text"""
         self.trades: dict[tuple[str, str, str, str, str, int], list[int]] = {}
         """venue, account, symbol, trade id, leg, side → order numbers"""
         self.merged: list[tuple[int, int]] = []
@@ -44,6 +46,9 @@ class NewRows:
             ((into.number, *key[1:]) if key[0] == order.number else key): sequence
             for key, sequence in self.conflicts.items()
         }
+        self.anomalies = [
+            (row[0], into.number, *row[2:]) if row[1] == order.number else row for row in self.anomalies
+        ]
         self.merged.append((order.number, into.number))
 
     def write(self, connection: Any, goes_by: Callable[[int], int]) -> None:
@@ -69,6 +74,7 @@ class NewRows:
             sorted((*trade, goes_by(n)) for trade, ns in self.trades.items() for n in ns),
         )
         connection.executemany("INSERT OR REPLACE INTO reports VALUES (?, ?, ?)", self.reports)
+        connection.executemany("INSERT INTO anomalies VALUES (?, ?, ?, ?, ?)", self.anomalies)
 
     def clear(self) -> None:
         """They are committed."""
@@ -76,13 +82,14 @@ class NewRows:
         self.names.clear()
         self.reports.clear()
         self.conflicts.clear()
+        self.anomalies.clear()
         self.trades.clear()
         self.merged.clear()
 
 
 def _write_merge(connection: Any, merged: int, into: int) -> None:
     # A key that both have stays with the one merged into; the fold has counted it once.
-    for table in ("fills", "conflicts", "reports", "trades", "order_names"):
+    for table in ("fills", "conflicts", "reports", "trades", "order_names", "anomalies"):
         connection.execute(
             f"UPDATE OR IGNORE {table} SET order_number = ? WHERE order_number = ?", (into, merged)
         )

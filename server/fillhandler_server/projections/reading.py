@@ -15,7 +15,15 @@ from fillhandler_server.domain.sums import Scope, Sums
 from fillhandler_server.journal import Batch
 from fillhandler_server.journal.database import Database
 from fillhandler_server.journal.sqlite import SqliteJournal
-from fillhandler_server.projections import FillQuery, ListedFill, OrderQuery, Page
+from fillhandler_server.projections import (
+    AnomalyQuery,
+    FillQuery,
+    ListedAnomaly,
+    ListedFill,
+    OrderQuery,
+    Page,
+)
+from fillhandler_server.projections.anomalies import list_anomalies
 from fillhandler_server.projections.paging import read_token, write_token
 from fillhandler_server.projections.ranges import sums_of
 from fillhandler_server.projections.rows import COLUMNS, order_from_row
@@ -215,6 +223,10 @@ class StoreReader:
     def list_fills(self, query: FillQuery, size: int, token: str) -> Page[ListedFill]:
         """See `list_fills`."""
         return list_fills(self._db, query, size, token)
+
+    def list_anomalies(self, query: AnomalyQuery, size: int, token: str) -> Page[ListedAnomaly]:
+        """See `anomalies.list_anomalies`."""
+        return list_anomalies(self._db, query, size, token)
 
     def batches(self, after_sequence: int, limit: int) -> list[Batch]:
         """At most `limit` batches that hold events after a sequence, in order."""

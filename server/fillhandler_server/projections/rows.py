@@ -30,6 +30,7 @@ _PLAIN: Final = (
     "base_currency",
     "quote_currency",
     "contract_kind",
+    "currencies_guessed",
     "quantity_time",
     "limit_time",
     "create_time",
@@ -48,6 +49,8 @@ _PLAIN: Final = (
     "partly_reported",
     "unknown_reported",
     "retry_count",
+    "inferred_sequence",
+    "inferred_count",
 )
 _DECIMAL: Final = (
     "multiplier",
@@ -57,6 +60,7 @@ _DECIMAL: Final = (
     "inverse_notional",
     "unpriced_quantity",
     "reversed_quantity",
+    "inferred_quantity",
     "reported_cumulative",
     "reported_average",
 )
@@ -149,6 +153,7 @@ def _reversals_to_json(reversals: Reversals) -> dict[str, Any]:
         "links": [[list(key), list(after)] for key, after in reversals.next.items()],
         "busted": [[list(key), at] for key, at in reversals.busted.items()],
         "corrections": [[list(key), at] for key, at in reversals.corrections.items()],
+        "superseded": [list(key) for key in sorted(reversals.superseded)],
         "waiting_busts": [[list(key), at] for key, at in reversals.waiting_busts.items()],
         "waiting_corrections": [
             [list(key), [[fill_to_bytes(fill).hex(), at] for fill, at in waiting]]
@@ -164,6 +169,7 @@ def _reversals_from_json(state: dict[str, Any]) -> Reversals:
         reversals.previous[FillKey(*after)] = FillKey(*key)
     reversals.busted = {FillKey(*key): at for key, at in state["busted"]}
     reversals.corrections = {FillKey(*key): at for key, at in state["corrections"]}
+    reversals.superseded = {FillKey(*key) for key in state["superseded"]}
     reversals.waiting_busts = {FillKey(*key): at for key, at in state["waiting_busts"]}
     reversals.waiting_corrections = {
         FillKey(*key): [(fill_from_bytes(bytes.fromhex(text)), at) for text, at in waiting]

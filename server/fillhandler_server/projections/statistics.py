@@ -101,7 +101,7 @@ class Statistics:
                 self._add(event.order, event.fill, now)
         elif isinstance(event, ev.FillBusted):
             if event.removed is not None:
-                self._remove(event.order, event.removed, now, reversed_=1)
+                self._remove(event.order, event.removed, now, reversed_=0 if event.superseded else 1)
         elif isinstance(event, ev.FillCorrected):
             self._corrected(event, now)
         elif isinstance(event, (ev.OrderRegistered, ev.OrderReported)):
@@ -154,8 +154,9 @@ class Statistics:
 
     def _learn(self, order: Order, symbol: str, kind: int) -> None:
         key = (order.venue, symbol, kind)
-        if key not in self.currencies:
-            learned = (order.base_currency, order.quote_currency)
+        learned = (order.base_currency, order.quote_currency)
+        known = self.currencies.get(key)
+        if known is None or (known != learned and not order.currencies_guessed):
             self.currencies[key] = self._new_currencies[key] = learned
 
     def _remove(self, order: Order, fill: Fill, now: int, reversed_: int = 0) -> None:

@@ -11,12 +11,20 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
 
-from fillhandler_server.domain.events import Event, FillRecorded, OrderReported, OrdersCleared, StateImported
+from fillhandler_server.domain.events import (
+    AnomalyKind,
+    Event,
+    FillRecorded,
+    OrderAnomaly,
+    OrderReported,
+    OrdersCleared,
+    StateImported,
+)
 from fillhandler_server.domain.fills import Fill, FillKey, FillState
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import report_digest
 from fillhandler_server.journal import Batch, EventStore
-from fillhandler_server.journal.database import Database
+from fillhandler_server.journal.database import Database, meta
 from fillhandler_server.projections.contents import Contents
 from fillhandler_server.projections.flushing import NewRows, clear_condition, clear_statement
 from fillhandler_server.projections.rows import COLUMNS, order_from_row, order_to_row
@@ -62,6 +70,13 @@ class WorkingSet:
         """Merged order → the one it went into; kept as long as `_names` may hold the old number."""
         self._cleared: list[OrdersCleared] = []
         self.pending_events = 0
+        self.gaps = {row[0] for row in db.execute("SELECT order_number FROM gaps")}
+        """Orders whose venue counts more than was recorded and inferred."""
+        self.opened_gaps = list(self.gaps)
+        """Those that came to be so since somebody emptied this."""
+        self._stored_gaps = set(self.gaps)
+        self._asked = int(meta(db, "asked_orders") or 0)
+        """Number of the last order that was looked at by `unknown_orders`."""
         self.renumbered: dict[int, int] | None = None
         """Where orders went that were merged, for who wants to know; None while nobody does."""
 
@@ -286,6 +301,7 @@ class WorkingSet:
         self.resolved.clear()
         self._orders.pop(order.number, None)
         self.dirty.pop(order.number, None)
+        self.gaps.discard(order.number)
         self.statistics.uncount_order(order)
 
     def add_fill(self, order: Order, fill: Fill, sequence: int) -> None:
@@ -334,16 +350,30 @@ class WorkingSet:
         if isinstance(event, StateImported):
             return
         self.dirty[event.order.number] = event.order
+        self._note_gap(event.order)
         if isinstance(event, OrderReported):
             digest = report_digest(event.report)
             self._rows.reports.append((event.order.number, digest, event.sequence))
+        elif isinstance(event, OrderAnomaly):
+            self._rows.anomalies.append(
+                (event.sequence, event.order.number, int(event.kind), now, event.text)
+            )
         self.statistics.on_event(event, now)
 
     def on_fill(self, order: Order, fill: Fill, now: int) -> None:
         """Takes a fill that was just recorded."""
         self.pending_events += 1
         self.dirty[order.number] = order
+        if order.reported_cumulative is not None:
+            self._note_gap(order)
         self.statistics.on_fill(order, fill, now)
+
+    def _note_gap(self, order: Order) -> None:
+        if order.gap <= order.inferred_quantity:
+            self.gaps.discard(order.number)
+        elif order.number not in self.gaps:
+            self.gaps.add(order.number)
+            self.opened_gaps.append(order.number)
 
     # ------------------------------------------------------------------ storing
 
@@ -376,7 +406,13 @@ class WorkingSet:
         )
         for event in self._cleared:
             connection.execute(*clear_statement(event))
+        if self.gaps != self._stored_gaps:
+            gone, new = self._stored_gaps - self.gaps, self.gaps - self._stored_gaps
+            connection.executemany("DELETE FROM gaps WHERE order_number = ?", [(n,) for n in gone])
+            connection.executemany("INSERT INTO gaps VALUES (?)", [(n,) for n in new])
+            self._stored_gaps = set(self.gaps)
         self.statistics.flush()
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('asked_orders', ?)", (str(self._asked),))
         connection.execute("UPDATE meta SET value = ? WHERE name = 'projected_sequence'", (str(sequence),))
 
     def flushed(self) -> None:
@@ -403,6 +439,19 @@ class WorkingSet:
         self._names.clear()
         self._into.clear()
         self.resolved.clear()
+
+    def unknown_orders(self, last: int, limit: int) -> list[int]:
+        """Orders up to a number that nobody was asked about yet and no anomaly calls unknown, oldest first.
+
+        At most `limit`; the next call goes on behind them. Once all rows are flushed.
+        """
+        rows = self._db.execute(
+            "SELECT number FROM orders WHERE number > ? AND number <= ? AND NOT EXISTS"
+            " (SELECT 1 FROM anomalies WHERE order_number = number AND kind = ?) ORDER BY number LIMIT ?",
+            [self._asked, last, int(AnomalyKind.UNKNOWN_ORDER), limit],
+        ).fetchall()
+        self._asked = rows[-1][0] if len(rows) == limit else max(self._asked, last)
+        return [row[0] for row in rows]
 
     def clearable(self, event: OrdersCleared) -> int:
         """How many orders an `orders_cleared` event would hide, once all rows are flushed."""

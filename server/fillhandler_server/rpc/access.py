@@ -36,7 +36,12 @@ ACCESS: Final[Mapping[str, Role]] = {
     "/fillhandler.v1.OrderService/GetOrder": Role.READ,
     "/fillhandler.v1.OrderService/ListOrders": Role.READ,
     "/fillhandler.v1.OrderService/ClearOrders": Role.RECORD,
+    "/fillhandler.v1.OrderService/ListAnomalies": Role.READ,
     "/fillhandler.v1.FeedService/WatchEvents": Role.READ,
+    "/fillhandler.v1.ExecutionService/ListVenues": Role.READ,
+    "/fillhandler.v1.InstrumentService/ListInstruments": Role.READ,
+    # A wrong scale makes every later price wrong, and no fill can be recorded anew: not for whoever records.
+    "/fillhandler.v1.InstrumentService/ImportInstruments": Role.ADMIN,
     "/fillhandler.v1.StateService/ExportState": Role.ADMIN,
     "/fillhandler.v1.StateService/ImportState": Role.ADMIN,
     "/fillhandler.v1.StateService/VerifyJournal": Role.READ,

@@ -181,6 +181,7 @@ def _statistics_message(
         duplicates_dropped=duplicates,
         conflicts=orders.conflicts,
         sequence=sequence,
+        inferred_fills=fills.inferred,
     )
 
 
@@ -214,6 +215,8 @@ def _group_message(group: FeeGroup) -> pb.FeeGroup:
         fee_bps=figures.fee_bps,
         fill_count=figures.count,
         fills_without_fee=figures.without_fee,
+        inferred_fills=figures.inferred,
+        inferred_ratio=figures.inferred_ratio,
     )
 
 

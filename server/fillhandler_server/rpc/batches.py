@@ -23,11 +23,12 @@ from fillhandler_server.codec import varint
 from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome
 from fillhandler_server.domain.fills import Fill
+from fillhandler_server.domain.instruments import Instruments
 from fillhandler_server.domain.numbers import canonical
 from fillhandler_server.engine import Result
 from fillhandler_server.projections import WorkingBook
 from fillhandler_server.rpc.checking import ID_LENGTH_MAX
-from fillhandler_server.rpc.convert import entry_error, fill_from_request
+from fillhandler_server.rpc.convert import completed, entry_error, fill_from_request, known_contract
 from fillhandler_server.writer import Session
 
 _CANONICAL_LINES: Final = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{0,17}[1-9])?\n)*")
@@ -55,11 +56,28 @@ def parse(raw: bytes) -> fill_service_pb2.RecordFillsRequest:
         raise InvalidFieldError.of("", "the request cannot be decoded as its message") from None
 
 
-def record_batch(raw: bytes, session: Session) -> bytes:
+class PlainNames:
+    """(venue, account, market, symbol) that passed the thorough checks as they stand, and whose fills the
+    table of instruments adds nothing to. Bounded; never wrong. Belongs to the writer's thread.
+    """
+
+    def __init__(self) -> None:
+        self._table: Instruments | None = None
+        self._names: set[tuple[str, str, str, str]] = set()
+
+    def of(self, table: Instruments) -> set[tuple[str, str, str, str]]:
+        """The names for this table; another table may know more, so it begins anew."""
+        if table is not self._table:
+            self._table, self._names = table, set()
+        return self._names
+
+
+def record_batch(raw: bytes, plain: PlainNames, instruments: Instruments, session: Session) -> bytes:
     """Records the fills of one request; returns the bytes of its response. Runs on the writer's thread."""
-    fills = _plain_fills(raw)
+    names = plain.of(instruments)
+    fills = _plain_fills(raw, names)
     if fills is None:
-        return _record_checked(raw, session)
+        return _record_checked(raw, names, instruments, session)
     engine, book = session.engine, session.book
     # Not evaluated where the book has all there is.
     book.prefetch(
@@ -70,7 +88,9 @@ def record_batch(raw: bytes, session: Session) -> bytes:
     return _answered([record(fill) for fill in fills], book)
 
 
-def _record_checked(raw: bytes, session: Session) -> bytes:
+def _record_checked(
+    raw: bytes, names: set[tuple[str, str, str, str]], instruments: Instruments, session: Session
+) -> bytes:
     request = parse(raw)
     request.DiscardUnknownFields()
     results: list[Result | FillHandlerError] = []
@@ -80,7 +100,9 @@ def _record_checked(raw: bytes, session: Session) -> bytes:
         except FillHandlerError as error:
             results.append(error)
             continue
-        _remember_names(message, fill)
+        if known_contract(fill, instruments) is None:
+            _remember_names(names, message, fill)
+        fill = completed(fill, instruments)
         results.append(session.engine.record_fill(fill))
     return _answered(results, session.book)
 
@@ -165,7 +187,7 @@ _SIDES: Final = frozenset({1, 2})
 _LIQUIDITIES: Final = frozenset({0, 1, 2})
 
 
-def _plain_fills(raw: bytes) -> list[Fill] | None:
+def _plain_fills(raw: bytes, checked_names: set[tuple[str, str, str, str]]) -> list[Fill] | None:
     """The fills of a batch in which every fill is plain; None where some is not.
 
     Plain: only the plain fields, numbers in the grammar, ids printable and short, names seen before.
@@ -185,7 +207,7 @@ def _plain_fills(raw: bytes) -> list[Fill] | None:
     accounts, markets, client_order_ids, amounts, currencies, liquidities, seconds, nanos = columns[7:]
     names = zip(venues, accounts, markets, symbols, strict=True)
     if not (
-        _checked_names.issuperset(names)
+        checked_names.issuperset(names)
         and all(trade_ids)
         and _SIDES.issuperset(sides)
         and _LIQUIDITIES.issuperset(liquidities)
@@ -298,14 +320,10 @@ def _make_canonical(fill: Fill) -> None:
     fill.encoded = message.SerializeToString()
 
 
-_checked_names: Final[set[tuple[str, str, str, str]]] = set()
-"""(venue, account, market, symbol) that passed the thorough checks as they stand. Bounded; never wrong."""
-
-
-def _remember_names(message: fills_pb2.Fill, fill: Fill) -> None:
+def _remember_names(checked: set[tuple[str, str, str, str]], message: fills_pb2.Fill, fill: Fill) -> None:
     names = (message.venue, message.account, message.market, message.symbol)
-    if names == (fill.venue, fill.account, fill.market, fill.symbol) and len(_checked_names) < _NAMES_MAX:
-        _checked_names.add(names)
+    if names == (fill.venue, fill.account, fill.market, fill.symbol) and len(checked) < _NAMES_MAX:
+        checked.add(names)
 
 
 _NO_METADATA: Final[dict[str, str]] = {}

@@ -9,17 +9,21 @@ from decimal import Decimal
 from typing import Any, Final
 
 from fillhandler.v1 import fill_service_pb2, fills_pb2, orders_pb2
+from fillhandler_server import venues
 from fillhandler_server.codec import contract_message, fill_to_message, to_timestamp
 from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome
-from fillhandler_server.domain.fills import MAIN_ACCOUNT, Fill, FillState, derived_trade_id
-from fillhandler_server.domain.numbers import SHOWN, canonical
+from fillhandler_server.domain.fills import MAIN_ACCOUNT, ContractKind, Fill, FillState, derived_trade_id
+from fillhandler_server.domain.instruments import Instrument, Instruments
+from fillhandler_server.domain.numbers import EXACT, SHOWN, canonical
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderReport, Skipped
 from fillhandler_server.rpc.checking import ID_LENGTH_MAX, Checker
 
 METADATA_MAX: Final = 64
 METADATA_BYTES_MAX: Final = 8 * 1024
+_SPOT_KINDS: Final = (ContractKind.UNSPECIFIED, ContractKind.SPOT)
+_LINEAR_IN_BASE: Final = frozenset(venue.name for venue in venues.listed() if venue.linear_in_base)
 
 
 # ---------------------------------------------------------------------- fills in
@@ -136,6 +140,31 @@ def correction_from_request(request: fill_service_pb2.CorrectFillRequest) -> tup
         if getattr(fill, name) != getattr(identity, name):
             raise InvalidFieldError.of(f"fill.{name}", "must be the corrected fill's, or empty")
     return identity, fill
+
+
+def known_contract(fill: Fill, instruments: Instruments) -> Instrument | None:
+    """What the table says of the contract of a fill's symbol; None where it says nothing, or spot, which is
+    what a fill counts as anyway.
+    """
+    known = instruments.find(fill.venue, fill.symbol, fill.market)
+    if known is None or (known.kind in _SPOT_KINDS and known.multiplier is None):
+        return None
+    return known
+
+
+def completed(fill: Fill, instruments: Instruments) -> Fill:
+    """The fill of a request that does not state its contract, with the one that the table knows.
+
+    Its market stays as it was stated, because that is a part of its identity.
+    """
+    if fill.contract_kind or fill.multiplier is not None:
+        return fill
+    known = known_contract(fill, instruments)
+    if known is not None:
+        fill.contract_kind, fill.multiplier = known.kind, known.multiplier
+        if not fill.base_currency and not fill.quote_currency:
+            fill.base_currency, fill.quote_currency = known.base, known.quote
+    return fill
 
 
 # ---------------------------------------------------------------------- orders in
@@ -260,6 +289,8 @@ def order_message(order: Order) -> orders_pb2.Order:
         quote_currency=order.quote_currency,
         order_number=order.number,
         fill_percentage=fill_percentage(order),
+        base_quantity=text(base_quantity(order)),
+        inferred_quantity=text(order.inferred_quantity if order.inferred_sequence else None),
     )
     for name in ("create_time", "first_fill_time", "last_fill_time", "complete_time"):
         moment = getattr(order, name)
@@ -272,6 +303,30 @@ def order_message(order: Order) -> orders_pb2.Order:
 
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else canonical(value)
+
+
+def base_quantity(order: Order) -> Decimal | None:
+    """The cumulative quantity in units of the base currency; None where they are not known for certain.
+
+    Spot, and where no kind and no other market is stated: the quantity is in base. Linear: times the
+    multiplier; without one, only where the venue counts all its linear contracts in base. Inverse:
+    Σ(q·multiplier/p), so every fill has to have a price. Options: not known.
+    """
+    multiplier = order.multiplier
+    if order.contract_kind == ContractKind.INVERSE:
+        if multiplier is None or order.inverse_quantity != order.cumulative:
+            return None
+        return EXACT.multiply(order.inverse_notional, multiplier)
+    if multiplier is None:
+        in_base = (
+            order.venue in _LINEAR_IN_BASE
+            if order.contract_kind == ContractKind.LINEAR
+            else order.market in ("", "spot")
+        )
+        return order.cumulative if in_base else None
+    if order.contract_kind not in _SPOT_KINDS or order.market in ("", "spot"):
+        return EXACT.multiply(order.cumulative, multiplier)
+    return None
 
 
 def fill_percentage(order: Order) -> str | None:

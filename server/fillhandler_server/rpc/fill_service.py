@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 
 from fillhandler.v1 import fill_service_pb2 as pb
-from fillhandler_server import venues
 from fillhandler_server.domain.errors import FillHandlerError, FillNotFoundError, InvalidFieldError
 from fillhandler_server.domain.events import Outcome
 from fillhandler_server.domain.fills import FillState
+from fillhandler_server.domain.instruments import Instruments
 from fillhandler_server.domain.reports import ParsedPayload
 from fillhandler_server.engine import Result
+from fillhandler_server.execution import payloads
+from fillhandler_server.instrument_table import InstrumentTable
 from fillhandler_server.projections import FillQuery, ListedFill, Readers
 from fillhandler_server.rpc import batches, convert
 from fillhandler_server.rpc.checking import Checker
@@ -30,15 +32,23 @@ RAW: Final = ("RecordFills",)
 class FillService:
     """Convert → call → convert."""
 
-    def __init__(self, writer: Writer, readers: Readers, stopping: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        instruments: InstrumentTable,
+        stopping: asyncio.Event | None = None,
+    ) -> None:
         """`stopping`: set when the server stops, so that open streams end once they have answered."""
         self._writer = writer
         self._readers = readers
+        self._instruments = instruments
+        self._plain = batches.PlainNames()
         self._stopping = stopping
 
     async def RecordFill(self, request: pb.RecordFillRequest, context: Any) -> pb.RecordFillResponse:
         """Records one fill."""
-        fill = convert.fill_from_request(request.fill)
+        fill = convert.completed(convert.fill_from_request(request.fill), self._instruments.current)
 
         def work(session: Session) -> pb.RecordFillResponse:
             result = _counted(session, session.engine.record_fill(fill))
@@ -55,7 +65,8 @@ class FillService:
         pipeline: Pipeline[bytes] = Pipeline(self._writer, context.write, self._stopping)
 
         def job(raw: bytes) -> tuple[Any, int]:
-            return partial(batches.record_batch, raw), batches.weight(raw)
+            names, table = self._plain, self._instruments.current
+            return partial(batches.record_batch, raw, names, table), batches.weight(raw)
 
         await pipeline.serve(context.read, job)
 
@@ -63,22 +74,40 @@ class FillService:
         self, request: pb.ProcessPayloadRequest, context: Any
     ) -> pb.ProcessPayloadResponse:
         """Takes a venue's payload."""
-        parse = partial(venues.parse_payload, request.venue, request.account, request.payload)
+        parse = partial(
+            payloads.parse_payload,
+            request.venue,
+            request.account,
+            request.payload,
+            format=request.format,
+            instruments=self._instruments.current,
+        )
         # A large payload must not hold up the event loop; a small one is not worth a thread's hand-over.
-        large = len(request.payload) > _INLINE_BYTES
-        parsed = await asyncio.to_thread(parse) if large else parse()
+        slow = len(request.payload) > _INLINE_BYTES or payloads.needs_thread(request.venue, request.format)
+        parsed = await asyncio.to_thread(parse) if slow else parse()
         return await self._writer.run(partial(_process, parsed, validate_only=request.validate_only))
 
     async def ProcessPayloads(self, _: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Takes payloads, streamed."""
         pipeline: Pipeline[pb.ProcessPayloadsResponse] = Pipeline(self._writer, context.write, self._stopping)
 
-        def job(request: Any) -> tuple[Any, int]:
-            if not isinstance(request, pb.ProcessPayloadsRequest):  # see interceptors.tolerant
-                raise InvalidFieldError.of("", "the request cannot be decoded as its message")
-            return partial(_process_all, request), max(1, len(request.payloads))
+        async def read() -> Any:
+            request = await context.read()
+            if not isinstance(request, pb.ProcessPayloadsRequest):  # the end, or see interceptors.tolerant
+                return request
+            table, parsed = self._instruments.current, {}
+            # The rest is parsed on the writer's thread, which must not wait for ccxt.
+            slow = [at for at, e in enumerate(request.payloads) if payloads.needs_thread(e.venue, e.format)]
+            if slow:
+                parsed = await asyncio.to_thread(_parse_some, request, slow, table)
+            return request, table, parsed
 
-        await pipeline.serve(context.read, job)
+        def job(given: Any) -> tuple[Any, int]:
+            if not isinstance(given, tuple):
+                raise InvalidFieldError.of("", "the request cannot be decoded as its message")
+            return partial(_process_all, *given), max(1, len(given[0].payloads))
+
+        await pipeline.serve(read, job)
 
     async def GetFill(self, request: pb.GetFillRequest, context: Any) -> pb.GetFillResponse:
         """One fill by its identity."""
@@ -137,6 +166,7 @@ class FillService:
     async def CorrectFill(self, request: pb.CorrectFillRequest, context: Any) -> pb.CorrectFillResponse:
         """Replaces a fill."""
         identity, fill = convert.correction_from_request(request)
+        fill = convert.completed(fill, self._instruments.current)
 
         def work(session: Session) -> pb.CorrectFillResponse:
             result = session.engine.correct_fill(identity, fill)
@@ -170,7 +200,7 @@ def _process(parsed: ParsedPayload, session: Session, *, validate_only: bool) ->
         return _preview(parsed, session)
     engine = session.engine
     before = engine.head
-    response = pb.ProcessPayloadResponse(venue=parsed.venue)
+    response = pb.ProcessPayloadResponse(venue=parsed.venue, parser=parsed.parser)
     orders: dict[int, Any] = {}
     for fill in parsed.fills:
         result = _counted(session, engine.record_fill(fill))
@@ -193,7 +223,7 @@ def _process(parsed: ParsedPayload, session: Session, *, validate_only: bool) ->
 
 
 def _preview(parsed: ParsedPayload, session: Session) -> pb.ProcessPayloadResponse:
-    response = pb.ProcessPayloadResponse(venue=parsed.venue)
+    response = pb.ProcessPayloadResponse(venue=parsed.venue, parser=parsed.parser)
     for fill in parsed.fills:
         outcome, sequence = session.engine.preview_fill(fill)
         response.fills.add(
@@ -205,18 +235,41 @@ def _preview(parsed: ParsedPayload, session: Session) -> pb.ProcessPayloadRespon
     return response
 
 
-def _process_all(request: pb.ProcessPayloadsRequest, session: Session) -> pb.ProcessPayloadsResponse:
+_Parsed: TypeAlias = ParsedPayload | FillHandlerError
+
+
+def _parse(entry: pb.VenuePayload, instruments: Instruments) -> _Parsed:
+    try:
+        return payloads.parse_payload(
+            entry.venue, entry.account, entry.payload, format=entry.format, instruments=instruments
+        )
+    except FillHandlerError as error:
+        return error
+
+
+def _parse_some(
+    request: pb.ProcessPayloadsRequest, places: list[int], instruments: Instruments
+) -> dict[int, _Parsed]:
+    return {at: _parse(request.payloads[at], instruments) for at in places}
+
+
+def _process_all(
+    request: pb.ProcessPayloadsRequest,
+    instruments: Instruments,
+    parsed_before: dict[int, _Parsed],
+    session: Session,
+) -> pb.ProcessPayloadsResponse:
+    """`parsed_before`: what is parsed already, by its place in the request."""
     response = pb.ProcessPayloadsResponse()
-    for entry in request.payloads:
+    for at, entry in enumerate(request.payloads):
         result = response.results.add()
-        try:
-            parsed = venues.parse_payload(entry.venue, entry.account, entry.payload)
-        except FillHandlerError as error:
-            result.error.CopyFrom(convert.entry_error(error))
+        parsed = parsed_before[at] if at in parsed_before else _parse(entry, instruments)
+        if isinstance(parsed, FillHandlerError):
+            result.error.CopyFrom(convert.entry_error(parsed))
             continue
         done = _process(parsed, session, validate_only=request.validate_only)
         result.fills.extend(done.fills)
         result.orders.extend(done.orders)
         result.skipped.extend(done.skipped)
-        result.venue, result.sequence = done.venue, done.sequence
+        result.venue, result.parser, result.sequence = done.venue, done.parser, done.sequence
     return response

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from fillhandler.v1 import events_pb2
 from fillhandler.v1 import order_service_pb2 as pb
+from fillhandler_server.codec import to_timestamp
 from fillhandler_server.domain.errors import InvalidFieldError, OrderAmbiguousError, OrderNotFoundError
 from fillhandler_server.domain.events import OrdersCleared
 from fillhandler_server.domain.orders import Order
-from fillhandler_server.projections import OrderQuery, Readers
+from fillhandler_server.projections import AnomalyQuery, ListedAnomaly, OrderQuery, Readers
 from fillhandler_server.rpc import convert
+from fillhandler_server.rpc.advice import ADVICE
 from fillhandler_server.rpc.checking import Checker
 from fillhandler_server.writer import Session, Writer
 
@@ -113,6 +116,39 @@ class OrderService:
         )
         result = await self._writer.run(self._writer.settled(lambda session: clear_orders(session, event)))
         return pb.ClearOrdersResponse(count=result.count, sequence=result.sequence)
+
+    async def ListAnomalies(self, request: pb.ListAnomaliesRequest, context: Any) -> pb.ListAnomaliesResponse:
+        """A page of what needs a look."""
+        check = Checker("")
+        for at, kind in enumerate(request.kinds):
+            check.enum(f"kinds[{at}]", kind, max(events_pb2.AnomalyKind.values()), required=True)
+        query = AnomalyQuery(
+            venue=request.venue.lower(),
+            account=request.account,
+            symbol=request.symbol,
+            order_id=request.order_id,
+            kinds=tuple(sorted({int(kind) for kind in request.kinds})),
+            start_time=check.time(request, "start_time"),
+            end_time=check.time(request, "end_time"),
+        )
+        check.done()
+        size = convert.page_size(request.page_size)
+        await self._writer.run(lambda session: None, flush=True)
+        page = await self._readers.run(lambda reader: reader.list_anomalies(query, size, request.page_token))
+        return pb.ListAnomaliesResponse(
+            anomalies=[_anomaly(entry) for entry in page.entries], next_page_token=page.next_token
+        )
+
+
+def _anomaly(entry: ListedAnomaly) -> pb.Anomaly:
+    return pb.Anomaly(
+        sequence=entry.sequence,
+        commit_time=to_timestamp(entry.commit_time),
+        kind=entry.kind,  # type: ignore[arg-type]
+        text=entry.text,
+        advice=ADVICE[entry.kind],
+        order=convert.order_message(entry.order),
+    )
 
 
 def clear_orders(session: Session, event: OrdersCleared) -> OrdersCleared:

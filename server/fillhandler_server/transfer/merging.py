@@ -108,6 +108,8 @@ class Merge:
         if kind == "order_merged":
             self._join(session, message)
             return
+        if message.fill_recorded.fill.inferred or message.fill_busted.superseded:
+            return  # what is missing here, the engine here infers from the reports
         command = _COMMANDS.get(kind)
         if command is None:
             return
@@ -122,7 +124,7 @@ class Merge:
     def _count(self, session: Session, message: events_pb2.Event, merged: Merged) -> None:
         """Counts what is here already."""
         fill = None
-        if message.WhichOneof("event") == "fill_recorded":
+        if message.WhichOneof("event") == "fill_recorded" and not message.fill_recorded.fill.inferred:
             fill = fill_from_message(message.fill_recorded.fill)
             outcome, _ = session.engine.preview_fill(fill)
             merged.conflicting_fills += outcome == Outcome.CONFLICT

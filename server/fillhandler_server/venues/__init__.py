@@ -13,11 +13,15 @@ from fillhandler_server.domain.errors import InvalidFieldError
 from fillhandler_server.domain.fills import MAIN_ACCOUNT
 from fillhandler_server.domain.instruments import Instruments
 from fillhandler_server.domain.reports import ParsedPayload
+from fillhandler_server.venues import ccxt_unified
 from fillhandler_server.venues.json_text import load, shown
 from fillhandler_server.venues.kinds import Venue, read_document
 from fillhandler_server.venues.reading import Reading
 
-__all__ = ["SHIPPED", "Venue", "known", "listed", "parse_payload"]
+__all__ = ["FORMATS", "SHIPPED", "Venue", "known", "listed", "parse_payload"]
+
+FORMATS: Final = ("", ccxt_unified.FORMAT)
+"""What a payload may be: a venue's own JSON, or ccxt's unified structures of any venue."""
 
 
 def _found() -> dict[str, Venue]:
@@ -49,33 +53,50 @@ def listed() -> tuple[Venue, ...]:
 
 
 def parse_payload(
-    venue: str, account: str, payload: bytes, *, instruments: Instruments = SHIPPED
+    venue: str, account: str, payload: bytes, *, format: str = "", instruments: Instruments = SHIPPED
 ) -> ParsedPayload:
-    """Every fill and order report in a venue's own JSON; what is neither is told in `skipped`.
+    """Every fill and order report in a payload; what is neither is told in `skipped`.
 
     Args:
-        venue: its name in any case; "" where the payload's keys name exactly one known venue.
+        venue: its name in any case; "" where the payload's keys name exactly one known venue. With format
+            "ccxt" it has to be there and may be any name.
         account: "" is "main".
-        payload: the venue's JSON as it came.
+        payload: the JSON as it came.
+        format: "" is the venue's own JSON, "ccxt" ccxt's unified trades and orders.
         instruments: what payloads do not say: scales, contract sizes, spellings.
 
     Raises:
         InvalidFieldError: a value of a known kind is missing or wrong (its JSON path), the venue is not known
-            or cannot be told ("venue"), or the bytes are no JSON ("payload").
+            or cannot be told ("venue"), the format is not known ("format"), or the bytes are no JSON
+            ("payload").
         UnsupportedPayloadError: the keys fit no kind that the venue's module knows.
     """
-    name = venue.lower()
-    if name and name not in _VENUES:
-        raise InvalidFieldError.of("venue", f"{shown(venue)} is not known; known are {', '.join(known())}")
+    if format not in FORMATS:
+        raise InvalidFieldError.of(
+            "format", f'{shown(format)} is not known; "" is the venue\'s own JSON, "ccxt" ccxt\'s structures'
+        )
+    name = ccxt_unified.venue_name(venue) if format else venue.lower()
+    if name and not format and name not in _VENUES:
+        raise unknown_venue(venue, 'send ccxt\'s unified structures with format "ccxt"')
     document = load(payload)
     if not name:
         name = _tell_venue(document)
     reading = Reading(name, account or MAIN_ACCOUNT, instruments)
     try:
-        read_document(_VENUES[name], document, reading)
+        read_document(ccxt_unified.venue_of(name) if format else _VENUES[name], document, reading)
     except RecursionError:  # wrappers in wrappers, each of a known kind
         raise InvalidFieldError.of("payload", "nested too deep") from None
-    return reading.result()
+    parsed = reading.result()
+    if format:
+        parsed.parser = "ccxt"
+    return parsed
+
+
+def unknown_venue(venue: str, way_out: str) -> InvalidFieldError:
+    """The error of a venue whose payloads nothing here reads."""
+    return InvalidFieldError.of(
+        "venue", f"{shown(venue)} is not known; known are {', '.join(known())}; for any other, {way_out}"
+    )
 
 
 def _tell_venue(document: object) -> str:

@@ -47,6 +47,9 @@ class Venue(NamedTuple):
     """By currency, the decimal places of scaled integer amounts."""
     takes_list: Callable[[list[object], Reading], bool] = takes_no_list
     """Reads a document that is a list of something else than objects. Returns whether it was one."""
+    linear_in_base: bool = False
+    """Whether the quantities of all its linear contracts are in the base currency, so that a contract whose
+    multiplier is not stated stands for one unit."""
 
 
 def keys(*needed: str, without: Iterable[str] = ()) -> Callable[[Json], bool]:

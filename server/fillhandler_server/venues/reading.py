@@ -19,7 +19,7 @@ from fillhandler_server.domain.errors import InvalidFieldError, Violation
 from fillhandler_server.domain.fills import Fill, derived_trade_id
 from fillhandler_server.domain.instruments import Instrument, Instruments
 from fillhandler_server.domain.numbers import EXACT, NUMBER, ONE, ZERO, from_json_number
-from fillhandler_server.domain.reports import OrderReport, ParsedPayload, Skipped
+from fillhandler_server.domain.reports import OrderReport, OrderStatus, ParsedPayload, Skipped
 from fillhandler_server.venues.json_text import Json, clean, shown
 
 ID_LENGTH_MAX: Final = 256
@@ -34,6 +34,8 @@ MILLION: Final = 1_000_000
 _SECONDS_BELOW: Final = 10**11
 _MILLISECONDS_BELOW: Final = 10**14
 _MICROSECONDS_BELOW: Final = 10**17
+
+_PROMISED: Final = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 
 Value = TypeVar("Value")
 _PLAIN_LENGTH_MAX: Final = 40
@@ -357,6 +359,11 @@ class Row:
 # --------------------------------------------------------------------- reading
 
 
+def _is_promise(report: OrderReport) -> bool:
+    figures = (report.time, report.order_quantity, report.cumulative_quantity)
+    return report.status in _PROMISED and figures == (None, None, None)
+
+
 class Reading:
     """One payload being read: what was understood so far, and every fault."""
 
@@ -399,6 +406,7 @@ class Reading:
         """
         if self.faults:
             raise InvalidFieldError(*dict.fromkeys(self.faults))
+        self._drop_promises()
         self._complete()
         self._derive_trade_ids()
         skipped = [Skipped(kind, reason, count) for (kind, reason), count in self.skips.items()]
@@ -415,6 +423,16 @@ class Reading:
     def value_places(self, currency: str) -> int | None:
         """The decimal places of the venue's scaled integer amounts of a currency."""
         return self.instruments.value_places.get((self.venue, currency))
+
+    def _drop_promises(self) -> None:
+        """An accepted cancel or amend that says no time states nothing of the order yet.
+
+        Counted by its arrival it would outlast the venue's own word on what it asked for, which may have come
+        first, or long before where a file is read.
+        """
+        kept = [report for report in self.reports if not _is_promise(report)]
+        self.skip("acknowledgement", "an accepted cancel or amend", len(self.reports) - len(kept))
+        self.reports = kept
 
     def _complete(self) -> None:
         """Fills in what the payload left open and the instrument table knows; what was read stands."""

@@ -35,6 +35,7 @@ from fillhandler_server.writer.flight import Flight
 from fillhandler_server.writer.jobs import Alone, Job, Session, Subscriber, answer
 from fillhandler_server.writer.queueing import GROUP_BULK_FILLS_MAX, SMALL_WEIGHT_MAX, JobQueue
 from fillhandler_server.writer.replay import REPLAY_FLUSH_EVENTS, flush_book, refold, replay
+from fillhandler_server.writer.timing import Timing
 
 log = logging.getLogger("fillhandler.writer")
 
@@ -45,6 +46,7 @@ __all__ = [
     "Job",
     "Session",
     "Subscriber",
+    "Timing",
     "Writer",
     "flush_book",
     "refold",
@@ -72,6 +74,7 @@ class Writer:
         make_book: Callable[[EventStore], WorkingBook],
         clock: Callable[[], int] = time.time_ns,
         subscriber: Subscriber | None = None,
+        timing: Timing | None = None,
     ) -> None:
         """
         Args:
@@ -79,6 +82,7 @@ class Writer:
             make_book: makes the book over the store's projections, as far as their rows reach.
             clock: nanoseconds since the epoch; may jump, commit times never go back.
             subscriber: hears of every commit.
+            timing: when gaps are closed and orders looked through.
         """
         self.store = store
         self.subscriber = subscriber
@@ -86,6 +90,7 @@ class Writer:
         self._make_book = make_book
         self._clock = clock
         self._encoder = BatchEncoder()
+        self._timing = Timing() if timing is None else timing
         self._queue = JobQueue()
         self._flight = Flight()
         self._broken = False
@@ -159,17 +164,27 @@ class Writer:
     # ------------------------------------------------------------------ the thread
 
     def _main(self) -> None:
+        self._when_due()
         while (group := self._queue.take(self._idle_seconds())) is not None:
             if group:
                 self._process(group)
             else:
                 self._when_idle()
+            self._when_due()
         self._finish()
 
     def _idle_seconds(self) -> float | None:
-        if self.book.pending:
-            return IDLE_FLUSH_SECONDS
-        return ANCHOR_SECONDS if self._anchor_due else None
+        due = self._timing.wait()
+        idle = IDLE_FLUSH_SECONDS if self.book.pending else ANCHOR_SECONDS if self._anchor_due else due
+        return idle if due is None or idle is None else min(idle, due)
+
+    def _when_due(self) -> None:
+        if self.book.opened_gaps:
+            self._timing.note(self.book.opened_gaps)
+            self.book.opened_gaps.clear()
+        work = None if self._broken else self._timing.work(self.book)
+        if work is not None:
+            self._process([Job(self.settled(work), Future(), None, 1, True)])
 
     def _process(self, group: list[Job[Any]]) -> None:
         try:

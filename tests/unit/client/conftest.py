@@ -23,8 +23,10 @@ from grpc_status import rpc_status
 from fillhandler import RetryPolicy
 from fillhandler.v1 import (
     analytics_service_pb2,
+    execution_service_pb2,
     feed_service_pb2,
     fill_service_pb2,
+    instrument_service_pb2,
     order_service_pb2,
     state_service_pb2,
 )
@@ -33,8 +35,10 @@ SERVICES = [
     module.DESCRIPTOR.services_by_name[name]
     for module in (
         analytics_service_pb2,
+        execution_service_pb2,
         feed_service_pb2,
         fill_service_pb2,
+        instrument_service_pb2,
         order_service_pb2,
         state_service_pb2,
     )

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -45,6 +46,15 @@ UNARY: list[tuple[str, Any, Any, Any, Any]] = [
             venue="binance", account="x", payload=b'{"a": 1.0}', validate_only=True
         ),
         fill_service_pb2.ProcessPayloadResponse(sequence=3),
+        ...,
+    ),
+    (
+        "ProcessPayload",
+        lambda c: c.process_payload("mexc", {"amount": Decimal("0.10"), "info": [1.5]}, format="ccxt"),
+        fill_service_pb2.ProcessPayloadRequest(
+            venue="mexc", payload=b'{"amount":"0.10","info":[1.5]}', format="ccxt"
+        ),
+        fill_service_pb2.ProcessPayloadResponse(parser="ccxt"),
         ...,
     ),
     (
@@ -212,6 +222,45 @@ class TestPages:
                 group=orders_pb2.ORDER_GROUP_FINAL, end_time=convert.timestamp(SINCE)
             )
         ]
+
+    async def test_anomalies_by_their_kinds(self, server: Any) -> None:
+        found = [order_service_pb2.Anomaly(sequence=number) for number in range(2)]
+        server.on(
+            "ListAnomalies",
+            order_service_pb2.ListAnomaliesResponse(anomalies=found[:1], next_page_token="1"),
+            order_service_pb2.ListAnomaliesResponse(anomalies=found[1:]),
+        )
+        async with FillHandlerClient(server.address) as client:
+            listed = client.list_anomalies(
+                venue="v",
+                account="a",
+                symbol="s",
+                order_id="o",
+                kinds=["overfill", "ANOMALY_KIND_SIDE_MISMATCH", 9],
+                start_time=SINCE,
+                end_time=SINCE,
+                page_size=1,
+            )
+            assert [anomaly async for anomaly in listed] == found
+            assert [anomaly async for anomaly in client.list_anomalies(kinds="position-flip")] == found[1:]
+            with pytest.raises(ValueError, match=r"kinds.1..*is none of overfill, fill_after_rejection"):
+                await anext(client.list_anomalies(kinds=["overfill", "nonsense"]))
+
+        first, second, third = server.requests("ListAnomalies")
+        assert (first.page_token, second.page_token, third.page_token) == ("", "1", "")
+        second.page_token = ""
+        assert first == second
+        assert first == order_service_pb2.ListAnomaliesRequest(
+            venue="v",
+            account="a",
+            symbol="s",
+            order_id="o",
+            kinds=[1, 4, 9],
+            start_time=convert.timestamp(SINCE),
+            end_time=convert.timestamp(SINCE),
+            page_size=1,
+        )
+        assert third == order_service_pb2.ListAnomaliesRequest(kinds=[7])
 
 
 class TestWatchRequests:

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from fillhandler.v1 import fills_pb2, orders_pb2
-from fillhandler_server import ExchangeType, FillEvent, FillHandler, OrderState, process_exchange_fill, venues
+from fillhandler_server import (
+    ExchangeType,
+    FillEvent,
+    FillHandler,
+    OrderState,
+    create_fill_handler,
+    process_exchange_fill,
+    venues,
+)
 from fillhandler_server.domain.errors import InvalidFieldError, UnsupportedPayloadError
 from fillhandler_server.handler import Contract
 
@@ -302,3 +310,46 @@ def test_events_and_states_have_the_contracts_fields() -> None:
 
     assert event == fill | {"outcome", "fill_percentage", "others"}
     assert state == order - {"reason"}  # which only reports have
+
+
+async def test_ccxts_structures_of_any_venue(handler: FillHandler) -> None:
+    trade = {
+        "id": "t1", "order": "o1", "symbol": "BTC/USD:BTC", "side": "sell", "takerOrMaker": "taker",
+        "amount": Decimal(2), "price": "50000.10", "timestamp": 1700000000000,
+    }  # fmt: skip
+    result = await handler.process_payload([trade], venue="somex", format="ccxt")
+    (event,) = result.fills
+    assert (event.venue, event.market, str(event.quantity), str(event.price)) == (
+        "somex", "inverse", "2", "50000.1",
+    )  # fmt: skip
+    with pytest.raises(InvalidFieldError, match=r"amount: .*float"):
+        await handler.process_payload(trade | {"amount": 0.5}, venue="somex", format="ccxt")
+    with pytest.raises(InvalidFieldError, match=r"venue: .*is not known"):
+        await handler.process_payload(trade, venue="somex")
+
+
+async def test_instruments_are_configured_as_in_the_server(config: dict[str, Any]) -> None:
+    row = {
+        "symbol": "FOOUSD",
+        "side": "Buy",
+        "execID": "e1",
+        "orderID": "o1",
+        "execPriceEp": 71500,
+        "execQty": 10,
+        "execStatus": "TakerFill",
+        "transactTimeNs": 1578026629824704800,
+    }
+    foo = {"venue": "phemex", "symbol": "FOOUSD", "kind": "linear", "multiplier": "0.5", "price_places": 4}
+    async with await create_fill_handler(config) as handler:
+        with pytest.raises(InvalidFieldError, match="price scale of FOOUSD"):
+            await handler.process_fill_event(row, venue="phemex")
+    with pytest.raises(InvalidFieldError, match=r"instruments\[0\].price_places"):
+        await create_fill_handler(config | {"instruments": [foo | {"price_places": 40}]})
+    async with await create_fill_handler(config | {"instruments": [foo]}) as handler:
+        event = await handler.process_fill_event(row, venue="phemex")
+        assert event is not None
+        assert event.price == Decimal("7.15")
+        assert handler.get_order_state("o1").base_quantity == Decimal(5)
+        fields = {"venue": "phemex", "symbol": "FOOUSD", "order_id": "o2", "side": "buy", "quantity": "4"}
+        await handler.process_fill_event(fields | {"trade_id": "t"})
+        assert handler.get_order_state("o2").base_quantity == Decimal(2)

@@ -29,6 +29,8 @@ async def test_the_defaults_are_the_original_designs(handler: FillHandler, confi
         "max_order_age_hours": 24,
         "fill_history_limit": 1000,
         "debug_mode": False,
+        "instruments": (),
+        "value_places": (),
         **config,
     }
     assert isinstance(handler.config, dict)

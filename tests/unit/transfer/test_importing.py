@@ -208,7 +208,7 @@ def test_a_journal_that_grew_is_merged_from_where_it_was(server: Any, make: Any)
     result = other.take(server.export(), MERGE, "two").result
     again = other.take(server.export(), MERGE, "three").result
 
-    assert other.kinds()[head:] == ["fill_conflicted", "fill_recorded", "state_imported"]
+    assert other.kinds()[head:] == ["fill_conflicted", "order_anomaly", "fill_recorded", "state_imported"]
     assert (result.new_fills, result.duplicate_fills) == (1, result.fills - 1)
     assert (again.new_fills, again.appended_events) == (0, 0)
 
@@ -314,7 +314,7 @@ def test_conflicts_are_kept_once_and_the_first_stands(make: Any) -> None:
         result = one.take(two.export(), MERGE, import_id).result
         assert (result.new_fills, result.duplicate_fills, result.conflicting_fills) == (0, 0, 1)
 
-    assert one.kinds() == ["fill_recorded", "fill_conflicted", "state_imported"]
+    assert one.kinds() == ["fill_recorded", "fill_conflicted", "order_anomaly", "state_imported"]
 
 
 def test_a_bust_that_waits_there_takes_the_fill_of_here(make: Any) -> None:

@@ -461,8 +461,7 @@ def test_edits_and_cancels() -> None:
     }
     assert skipped({"success": False, "errors": [why]}) == [("failed_amend", 1)]
     assert parse({"success": False, "errors": why}).skipped[0].reason == "ORDER_NOT_FOUND"
-    found = report({"success": True, "success_response": {"order_id": "A"}})
-    assert (found.status, found.order_id) == (OrderStatus.PENDING_REPLACE, "A")
+    assert skipped({"success": True, "success_response": {"order_id": "A"}}) == [("acknowledgement", 1)]
     failed = {
         "success": False,
         "error_response": {"edit_order_failure_reason": "NOT_ALLOWED", "order_id": "A"},
@@ -475,15 +474,16 @@ def test_edits_and_cancels() -> None:
     parsed = parse({"success": False, "errors": [], "error_response": {"error_details": "too late"}})
     assert [(s.kind, s.reason) for s in parsed.skipped] == [("failed_amend", "too late")]
     accepted = {"success": True, "success_response": {"order_id": "A"}, "errors": []}
-    assert report(accepted).status == OrderStatus.PENDING_REPLACE
+    assert skipped(accepted) == [("acknowledgement", 1)]
     done = {"success": True, "failure_reason": "UNKNOWN_CANCEL_FAILURE_REASON", "order_id": "A"}
     lost = {"success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER", "order_id": "B"}
     parsed = parse({"results": [done, lost | {"failure_reason": "DUPLICATE_CANCEL_REQUEST"}]})
-    assert [(r.status, r.order_id, r.time) for r in parsed.reports] == [
-        (OrderStatus.PENDING_CANCEL, "A", None)
+    assert (parsed.fills, parsed.reports) == ([], [])
+    assert sorted((s.kind, s.reason, s.count) for s in parsed.skipped) == [
+        ("acknowledgement", "an accepted cancel or amend", 1),
+        ("failed_cancel", "DUPLICATE_CANCEL_REQUEST", 1),
     ]
-    assert [(s.kind, s.reason) for s in parsed.skipped] == [("failed_cancel", "DUPLICATE_CANCEL_REQUEST")]
-    assert report(done).status == OrderStatus.PENDING_CANCEL
+    assert skipped(done) == [("acknowledgement", 1)]
     assert skipped([lost]) == [("failed_cancel", 1)]
     assert refused({"results": [{"success": None, "order_id": "A"}]}) == ["results[0].success"]
 

@@ -478,29 +478,41 @@ def told(report: OrderReport) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(
-    ("payload", "status", "time"),
+    ("payload", "status"),
     [
-        (answer(PLACED), OrderStatus.NEW, 1695190491421_000000),
-        (PLACED, OrderStatus.NEW, 1695190491421_000000),
-        (without(PLACED, "tag") | {"sMsg": "Order placed"}, OrderStatus.NEW, 1695190491421_000000),
-        (operation("order", PLACED), OrderStatus.NEW, 1695190491421_000000),
-        (operation("batch-orders", without(PLACED, "tag")), OrderStatus.NEW, 1695190491421_000000),
-        (answer(CANCELED), OrderStatus.PENDING_CANCEL, 1695190491421_000000),
-        (CANCELED, OrderStatus.PENDING_CANCEL, 1695190491421_000000),
-        (operation("cancel-order", CANCELED), OrderStatus.PENDING_CANCEL, 1695190491421_000000),
-        (operation("batch-cancel-orders", PLACED), OrderStatus.PENDING_CANCEL, 1695190491421_000000),
-        # `ts` is the order's creation there.
-        (answer(AMENDED), OrderStatus.PENDING_REPLACE, None),
-        (AMENDED, OrderStatus.PENDING_REPLACE, None),
-        (operation("amend-order", AMENDED), OrderStatus.PENDING_REPLACE, None),
-        (operation("batch-amend-orders", CANCELED), OrderStatus.PENDING_REPLACE, None),
+        (answer(PLACED), OrderStatus.NEW),
+        (PLACED, OrderStatus.NEW),
+        (without(PLACED, "tag") | {"sMsg": "Order placed"}, OrderStatus.NEW),
+        (operation("order", PLACED), OrderStatus.NEW),
+        (operation("batch-orders", without(PLACED, "tag")), OrderStatus.NEW),
+        (answer(CANCELED), OrderStatus.PENDING_CANCEL),
+        (CANCELED, OrderStatus.PENDING_CANCEL),
+        (operation("cancel-order", CANCELED), OrderStatus.PENDING_CANCEL),
+        (operation("batch-cancel-orders", PLACED), OrderStatus.PENDING_CANCEL),
     ],
 )
-def test_acknowledgements(payload: object, status: OrderStatus, time: int | None) -> None:
+def test_acknowledgements(payload: object, status: OrderStatus) -> None:
     parsed = parse(payload)
-    assert [told(report) for report in parsed.reports] == [("12345689", "oktswap6", status, time, "")]
+    assert [told(report) for report in parsed.reports] == [
+        ("12345689", "oktswap6", status, 1695190491421_000000, "")
+    ]
     assert parsed.fills == []
     assert parsed.reports[0].cumulative_quantity is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        answer(AMENDED),
+        AMENDED,
+        operation("amend-order", AMENDED),
+        operation("batch-amend-orders", CANCELED),
+    ],
+)
+def test_accepted_amends_say_no_time(payload: object) -> None:
+    """`ts` is the order's creation there, so nothing dates the amend."""
+    assert kinds(payload) == ["acknowledgement"]
+    assert [entry.count for entry in parse(payload).skipped] == [1]
 
 
 NO_MONEY: Row = {"sCode": "51008", "sMsg": "Insufficient balance", "ordId": ""}

@@ -420,3 +420,24 @@ def test_what_rows_need() -> None:
 def test_keys_that_fit_nothing() -> None:
     with pytest.raises(UnsupportedPayloadError, match="understood are"):
         parse({"foo": 1})
+
+
+def test_a_listed_order_has_the_time_of_its_update() -> None:
+    """Without it a late poll would restate what an amend has changed since."""
+    order = {
+        "orderId": "1", "clOrdId": "c", "symbol": "BTCUSDT", "side": "Buy", "ordType": "Limit",
+        "priceRp": "1", "orderQtyRq": "2", "cumQtyRq": "0", "ordStatus": "New", "createdAt": 1700000000000,
+        "updatedAt": 1700000005000,
+    }  # fmt: skip
+    (report,) = parse(rows(order)).reports
+    assert (report.time, report.create_time) == (1700000005 * 10**9, 1700000000 * 10**9)
+
+
+def test_an_average_of_zero_hides_no_other() -> None:
+    order = {
+        "orderID": "1", "symbol": "sBTCUSDT", "side": "Buy", "ordType": "Limit", "ordStatus": "Filled",
+        "baseQtyEv": 100000000, "cumBaseQtyEv": 100000000, "avgPriceEp": 0,
+        "transactTimeNs": 1700000000000000000,
+    }  # fmt: skip
+    assert parse(rows(order | {"avgTransactPriceEp": 250000000000})).reports[0].average_price == D(2500)
+    assert parse(rows(order | {"cumQuoteValueEv": 250000000000})).reports[0].average_price == D(2500)

@@ -4,11 +4,11 @@ import contextlib
 import copy
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.venue_cases import cases_of, described_fill, described_order
 
 from fillhandler_server import venues
 from fillhandler_server.domain.errors import InvalidFieldError, UnsupportedPayloadError
@@ -17,12 +17,7 @@ from fillhandler_server.domain.numbers import canonical, is_number
 
 pytestmark = pytest.mark.parsing
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "venues"
-PAYLOADS = [
-    (venue, case["payload"])
-    for venue in ("binance", "bitget", "phemex")
-    for case in json.loads((FIXTURES / f"{venue}.json").read_text(encoding="utf-8"))
-]
+PAYLOADS = [(venue, case["payload"]) for venue in venues.known() for case in cases_of(venue)]
 
 
 def field_of(venue: str, payload: bytes) -> str:
@@ -68,6 +63,13 @@ def test_other_payloads_never_name_a_wrong_venue() -> None:
             assert venues.parse_payload("", "", json.dumps(payload).encode()).venue == venue
             told += 1
     assert told >= 25
+
+
+def test_no_two_venues_claim_a_payload() -> None:
+    for venue, payload in PAYLOADS:
+        first = payload[0] if isinstance(payload, list) else payload
+        claiming = {each.name for each in venues.listed() if each.claims(first)}
+        assert claiming <= {venue}, payload
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,55 @@ def test_long_numbers_are_kept_whole() -> None:
     assert [canonical(value) for value in (fill.quantity, fill.price or 0, fill.fees[0][1])] == [long] * 3  # type: ignore[arg-type]
 
 
+def test_an_accepted_cancel_or_amend_without_a_time_is_no_report() -> None:
+    """By its arrival it would keep an order pending whose own updates came first."""
+    okx_cancel = {"ordId": "1", "clOrdId": "mine", "sCode": "0", "sMsg": ""}
+    bybit_amend = {"reqId": "5", "retCode": 0, "retMsg": "OK", "op": "order.amend"}
+    for venue, payload, count in (
+        ("okx", {"id": "1", "op": "batch-cancel-orders", "code": "0", "data": [okx_cancel] * 2}, 2),
+        ("bybit", bybit_amend | {"data": {"orderId": "1", "orderLinkId": "mine"}}, 1),
+    ):
+        parsed = venues.parse_payload(venue, "", json.dumps(payload).encode())
+        assert (parsed.fills, parsed.reports) == ([], [])
+        assert [(entry.kind, entry.reason, entry.count) for entry in parsed.skipped] == [
+            ("acknowledgement", "an accepted cancel or amend", count)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("venue", "payload"),
+    [
+        (
+            "okx",
+            {
+                "op": "cancel-order",
+                "code": "0",
+                "data": [{"ordId": "1", "sCode": "0", "ts": "1695190491421"}],
+            },
+        ),
+        ("okx", {"op": "order", "code": "0", "data": [{"ordId": "1", "sCode": "0"}]}),
+        (
+            "coinbase",
+            {
+                "orders": [
+                    {
+                        "order_id": "1",
+                        "product_id": "BTC-USD",
+                        "side": "BUY",
+                        "filled_size": "0.1",
+                        "status": "CANCEL_QUEUED",
+                    }
+                ]
+            },
+        ),
+    ],
+    ids=["a cancel with a time", "a placement", "an order with figures"],
+)
+def test_what_says_more_than_that_a_request_was_accepted_stays_a_report(venue: str, payload: object) -> None:
+    parsed = venues.parse_payload(venue, "", json.dumps(payload).encode())
+    assert ([report.order_id for report in parsed.reports], parsed.skipped) == (["1"], [])
+
+
 # ------------------------------------------------------------------------- fuzz
 
 _SCALARS = st.one_of(
@@ -210,7 +261,7 @@ def check(venue: str, document: object) -> None:
         assert (skipped.kind + skipped.reason).isprintable()
 
 
-@given(venue=st.sampled_from(["binance", "bitget", "phemex", ""]), document=_DOCUMENTS)
+@given(venue=st.sampled_from([*venues.known(), ""]), document=_DOCUMENTS)
 def test_fuzz_of_documents(venue: str, document: object) -> None:
     check(venue, document)
 
@@ -247,6 +298,38 @@ def test_every_value_dropped_and_every_value_of_another_type() -> None:
         check(venue, changed(payload, place, None, drop=True))
         for value in (None, "", [], {}, True, 0, -1, "x", [{}], {"a": 1}, "\ud800", "1" * 60):
             check(venue, changed(payload, place, value, drop=False))
+
+
+def test_keys_that_nobody_knows_change_nothing() -> None:
+    """Venues add fields without notice."""
+    for venue, payload in PAYLOADS:
+        plain = understood(venue, payload)
+        for place in [(), *places(payload)]:
+            document = copy.deepcopy(payload)
+            holder = document
+            for step in place:
+                holder = holder[step]
+            if not isinstance(holder, dict):
+                continue
+            for value in ("x", {"a": [1]}, [{}], None, -1, "\ud800"):
+                holder["zNew"] = value
+                found = understood(venue, document)
+                # An object whose keys are ids: what is under each has to be an entry.
+                if not isinstance(found, InvalidFieldError):
+                    assert found == plain, (venue, place, value)
+                elif any(".zNew" not in f".{fault.field}" for fault in found.violations):
+                    raise found
+
+
+def understood(venue: str, document: object) -> object:
+    """The fills and reports in it, or what is wrong with it."""
+    try:
+        parsed = venues.parse_payload(venue, "", json.dumps(document).encode())
+    except InvalidFieldError as error:
+        return error
+    return [described_fill(fill) for fill in parsed.fills], [
+        described_order(report) for report in parsed.reports
+    ]
 
 
 @given(target=st.sampled_from(_PLACES), value=_DOCUMENTS)

@@ -175,4 +175,6 @@ def claims(data: Json) -> bool:
     )
 
 
-VENUE: Final = Venue("binance", "Binance: spot, margin, USD-M and COIN-M futures, options", KINDS, claims)
+VENUE: Final = Venue(
+    "binance", "Binance: spot, margin, USD-M and COIN-M futures, options", KINDS, claims, linear_in_base=True
+)

@@ -193,4 +193,6 @@ def claims(data: Json) -> bool:
     )
 
 
-VENUE: Final = Venue("bitget", "Bitget: spot, margin, futures, unified account", KINDS, claims)
+VENUE: Final = Venue(
+    "bitget", "Bitget: spot, margin, futures, unified account", KINDS, claims, linear_in_base=True
+)

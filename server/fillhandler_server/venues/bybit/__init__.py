@@ -301,4 +301,6 @@ def claims(data: Json) -> bool:
     return "orderLinkId" in data and "orderId" in data
 
 
-VENUE: Final = Venue("bybit", "Bybit: spot, linear, inverse, options (v5)", KINDS, claims, INSTRUMENTS)
+VENUE: Final = Venue(
+    "bybit", "Bybit: spot, linear, inverse, options (v5)", KINDS, claims, INSTRUMENTS, linear_in_base=True
+)

@@ -187,6 +187,8 @@ def read_socket_answer(row: Row, reading: Reading, kinds: tuple[Kind, ...]) -> N
         return
     one = data.optional_row("result") if isinstance(result, dict) else None
     time = moment(header, "response_time")
+    # When a request was answered says nothing about when what it asks for happens to the order.
+    taken = None if action in (AMEND, CANCEL) else time
     market = "spot" if prefix == "spot" else ""
     for entry in data.rows("result") if one is None else [one]:
         if is_failure(entry.data):
@@ -194,8 +196,8 @@ def read_socket_answer(row: Row, reading: Reading, kinds: tuple[Kind, ...]) -> N
         elif is_order(entry.data):
             read_order(entry, reading, time)
         elif is_result(entry.data):
-            read_result(entry, reading, action, market, time)
+            read_result(entry, reading, action, market, taken)
         elif action and is_acknowledgement(entry.data):
-            read_acknowledgement(entry, reading, action, market, time)
+            read_acknowledgement(entry, reading, action, market, taken)
         else:
             dispatch(kinds, entry, reading)

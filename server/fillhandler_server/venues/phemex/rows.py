@@ -356,7 +356,8 @@ def _read_state(
             cumulative_quantity=cumulative,
             average_price=average if cumulative else None,
             limit_price=limit or None,
-            time=row.optional_time("transactTimeNs", "actionTimeNs", unit=1),
+            time=row.optional_time("transactTimeNs", "actionTimeNs", unit=1)
+            or row.optional_time("updatedAt"),
             create_time=row.optional_time("createTimeNs", unit=1) or row.optional_time("createdAt"),
             contract_kind=terms.kind,
             multiplier=terms.multiplier,
@@ -387,9 +388,10 @@ def _spot_figures(row: Row, terms: _Terms) -> tuple[Decimal | None, Decimal | No
     cumulative = terms.value(row, "cumBaseQty", terms.base)
     if cumulative is None:
         cumulative = terms.value(row, "cumBaseValue", terms.base)
-    average = terms.price(row, "avgPrice", "avgTransactPrice") or None
+    # A zero stands for "not stated" under either name.
+    average = terms.price(row, "avgPrice") or terms.price(row, "avgTransactPrice") or None
     if average is None and cumulative:
-        value = terms.value(row, "cumQuoteQty", terms.quote)
+        value = terms.value(row, "cumQuoteQty", terms.quote) or terms.value(row, "cumQuoteValue", terms.quote)
         average = _quotient_on_scale(value, cumulative, terms.price_places or SPOT_PRICE_PLACES)
     return ordered, cumulative, average
 

@@ -36,6 +36,7 @@ COMMANDS = [
     "order",
     "clear-orders",
     "fills",
+    "anomalies",
     "process-fill",
     "watch",
     "export",
@@ -138,6 +139,7 @@ class TestEveryCommand:
             ["order", "7"],
             ["clear-orders"],
             ["fills"],
+            ["anomalies"],
             ["watch"],
             ["export", "-"],
             ["verify"],
@@ -164,6 +166,7 @@ class TestEveryCommand:
             ["clear-orders", "--older-than", "3 weeks"],
             ["watch", "--after", "1", "--from-beginning"],
             ["watch", "--kind", "nonsense"],
+            ["anomalies", "--kind", "nonsense"],
             ["import", "nowhere"],
             ["import", os.devnull, "--mode", "overwrite"],
             ["verify", "--key-file", "x"],
@@ -274,6 +277,64 @@ def test_status(run: Any, server: Any) -> None:
     assert ParseDict(document, state_service_pb2.GetServerStatusResponse()) == STATUS
     assert document["totalFills"] == "0", "zeros are written out"
     assert "sqlite" in run("status").stdout
+
+
+class TestAnomalies:
+    ANOMALY = order_service_pb2.Anomaly(
+        sequence=12,
+        commit_time=convert.timestamp(NOON),
+        kind=events_pb2.ANOMALY_KIND_OVERFILL,
+        text="0.5 more than ordered\x1b[2J",
+        advice="count again",
+        order=ORDER,
+    )
+
+    def test_all_conditions_are_asked(self, run: Any, server: Any) -> None:
+        server.on("ListAnomalies", order_service_pb2.ListAnomaliesResponse(anomalies=[self.ANOMALY]))
+        where = ("--venue", "v", "--account", "a", "--symbol", "s", "--order", "o")
+        when = ("--from", "2026-01-31", "--to", "2026-02-01")
+        document = run(
+            "anomalies", *where, *when, "--kind", "overfill", "--kind", "SIDE-MISMATCH", "--json"
+        ).document
+        assert document["more"] is False
+        assert [ParseDict(each, order_service_pb2.Anomaly()) for each in document["anomalies"]] == [
+            self.ANOMALY
+        ]
+        assert server.requests("ListAnomalies") == [
+            order_service_pb2.ListAnomaliesRequest(
+                venue="v",
+                account="a",
+                symbol="s",
+                order_id="o",
+                kinds=[1, 4],
+                start_time=convert.timestamp("2026-01-31T00:00:00Z"),
+                end_time=convert.timestamp("2026-02-01T00:00:00Z"),
+                page_size=101,
+            )
+        ]
+
+    def test_the_advice_stands_once_below_the_table(self, run: Any, server: Any) -> None:
+        newer = order_service_pb2.Anomaly(sequence=13, kind=99, advice="ask", order=ORDER)  # type: ignore[arg-type]
+        server.on(
+            "ListAnomalies",
+            order_service_pb2.ListAnomaliesResponse(anomalies=[self.ANOMALY, self.ANOMALY, newer]),
+        )
+        shown = run("anomalies").stdout
+        assert shown.count("0.5 more than ordered\\x1b[2J") == 2
+        assert [line.split()[:1] for line in shown.splitlines()] == [
+            ["sequence"], ["12"], ["12"], ["13"], [], ["OVERFILL"], ["99"]
+        ]  # fmt: skip
+        assert shown.count("count again") == 1
+        for text in ("binance", "BTCUSDT", "PARTIALLY_FILLED", NOON):
+            assert text in shown
+
+    def test_a_limit_says_that_there_is_more_and_none_that_there_is_none(self, run: Any, server: Any) -> None:
+        many = order_service_pb2.ListAnomaliesResponse(anomalies=[self.ANOMALY] * 3, next_page_token="x")
+        server.on("ListAnomalies", many, many, order_service_pb2.ListAnomaliesResponse())
+        document = run("anomalies", "--limit", 2, "--json").document
+        assert (len(document["anomalies"]), document["more"]) == (2, True)
+        assert "--limit 0" in run("anomalies", "--limit", 2).stderr
+        assert "no anomalies fit" in run("anomalies").stderr
 
 
 class TestOrders:

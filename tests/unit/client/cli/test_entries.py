@@ -55,6 +55,26 @@ def test_a_wrapped_payload_is_what_stands_inside(text: str, expected: tuple[str,
     assert content(text) == payload(*expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "default", "expected"),
+    [
+        ('{"id": "1", "amount": "2"}', "ccxt", "ccxt"),
+        ('{"venue":"x","format":"ccxt","payload":{"id": "1"}}', "", "ccxt"),
+        ('{"venue":"x","payload":{"id": "1"}}', "ccxt", "ccxt"),
+        ('{"venue":"x","format":"","payload":{"id": "1"}}', "ccxt", ""),
+    ],
+)
+def test_the_format_is_the_entrys_own_or_the_options(text: str, default: str, expected: str) -> None:
+    (entry,) = read_entries(io.BytesIO(text.encode()), "x", "a", default)
+    assert isinstance(entry.content, fill_service_pb2.VenuePayload)
+    assert entry.content.format == expected
+    assert entry.content.payload.decode() in text
+
+
+def test_a_format_that_is_no_text() -> None:
+    assert content('{"format":true,"payload":{}}') == BadEntry("INVALID_FIELD", "format", "text is needed")
+
+
 def test_a_fill_in_protobuf_json() -> None:
     fill = fills_pb2.Fill(
         venue="okx",

@@ -101,6 +101,27 @@ def test_an_object_an_array_or_a_line(run: Any, server: Any, tmp_path: Path, tex
     assert payload.payload.decode() in text
 
 
+def test_the_format_goes_with_every_payload_that_does_not_say(run: Any, server: Any) -> None:
+    wrapped = {"venue": "binance", "account": "b", "format": "", "payload": {"x": 1}}
+
+    result = run(
+        "process-fill",
+        "-",
+        "--venue",
+        "mexc",
+        "--format",
+        "ccxt",
+        "--json",
+        input=f"{GOOD}\n{json.dumps(wrapped)}",
+    )
+
+    assert result.document == {**NOTHING, "entries": 2, "recorded": 2, "sequence": 5}
+    assert [(each.venue, each.account, each.format) for each in sent(server)] == [
+        ("mexc", "", "ccxt"),
+        ("binance", "b", ""),
+    ]
+
+
 def test_every_outcome_is_counted(run: Any) -> None:
     lines = [GOOD, '{"x": "duplicate"}', '{"x": "enriched"}', '{"x": "conflict"}', '{"x": "funding"}', FILL]
 
