@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.desks import (
+    ORDER_ID,
     SECOND,
     START,
     Command,
@@ -343,3 +344,17 @@ def test_an_amend_without_a_new_id_yet_joins_the_old_one(desk: MemoryDesk) -> No
     desk.run(record(a_fill("t1", 2)))
     desk.run(report(a_report(PENDING_REPLACE, 5, order_id="", previous_order_id="7", client_order_id="d")))
     assert (the_order(desk).status, the_order(desk).order_ids) == (PENDING_REPLACE, ["7"])
+
+
+def test_a_refused_amend_leaves_the_order_as_it_was(desk: MemoryDesk) -> None:
+    """Whether the refusal comes before or after the fill, and whatever id the amend would have had."""
+    refused = a_report(REJECTED, START + 2, order_id="new", previous_order_id=ORDER_ID, order_quantity=9)
+    for story in itertools.permutations([report(a_report(NEW, START, order_quantity=5)), report(refused)]):
+        desk = MemoryDesk()
+        desk.run(*story, record(a_fill("1", 2)))
+        order = the_order(desk)
+        assert (order.status, order.order_quantity, order.order_ids) == (PARTIALLY_FILLED, 5, [ORDER_ID])
+        assert order.leaves == 3
+        before = look(desk, exact=True)
+        desk.restart()
+        assert look(desk, exact=True) == before

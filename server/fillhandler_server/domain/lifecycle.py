@@ -89,6 +89,11 @@ class Lifecycle:
     def add_report(self, report: OrderReport, time: int) -> None:
         """Takes a report into the lifecycle. `time` is the venue's, or that of arrival."""
         status = report.status
+        if status == OrderStatus.REJECTED and report.previous_order_id:
+            # The venue refused an amend: the order lives on as it was.
+            self.report_time = max(self.report_time, time)
+            self.live_reported = True
+            return
         if status in PENDING_STATUSES:
             rank = _PENDING_RANK[OrderStatus(status)]
             known = _PENDING_RANK[OrderStatus(self.pending_status)] if self.pending_status else -1

@@ -320,7 +320,7 @@ def _fold_registered(book: Book, event: ev.OrderRegistered) -> None:
 
 def _learn_report(book: Book, order: Order, report: OrderReport) -> None:
     before, now = report.previous_order_id, report.order_id
-    if before and not now:
+    if before and (not now or report.status == OrderStatus.REJECTED):
         _learn(book, order, replace(report, order_id=before))
     else:
         _learn(book, order, report)
