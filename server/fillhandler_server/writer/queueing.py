@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import Any, Final
 
@@ -13,6 +14,13 @@ SMALL_WEIGHT_MAX: Final = 16
 """A request of up to this many fills goes before larger ones."""
 GROUP_JOBS_MAX: Final = 512
 GROUP_BULK_FILLS_MAX: Final = 1_000
+GATHER_FROM: Final = 3
+"""From this many small jobs in a group on, more are waited for."""
+GATHER_JOBS: Final = 64
+GATHER_STEPS: Final = 2
+GATHER_SECONDS: Final = 0.0015
+GATHER_GAIN: Final = 8
+GATHER_PASSES: Final = 64
 QUEUE_SMALL_MAX: Final = 20_000
 QUEUE_BULK_FILLS_MAX: Final = 200_000
 
@@ -27,6 +35,10 @@ class JobQueue:
         self._bulk_fills = 0
         self._bulk_turn = False
         self._closing = False
+        self._latest = 0
+        """Jobs in the latest group of small ones."""
+        self._passes = 0
+        """Groups to take as they are before more are waited for again."""
 
     def __len__(self) -> int:
         return len(self._small) + len(self._bulk)
@@ -77,16 +89,41 @@ class JobQueue:
         Returns:
             Empty when the wait is over and nothing came, None when the queue is closed and empty.
         """
+        if self._latest >= GATHER_FROM:
+            self._gather()
         with self._condition:
             if not self._small and not self._bulk and not self._closing:
                 self._condition.wait(idle_seconds)
             if self._small and not (self._bulk_turn and self._bulk):
                 self._bulk_turn = True
-                return self._taken(self._small, GROUP_JOBS_MAX, by_weight=False)
+                group = self._taken(self._small, GROUP_JOBS_MAX, by_weight=False)
+                self._latest = len(group)
+                return group
             self._bulk_turn = False
             group = self._taken(self._bulk, GROUP_BULK_FILLS_MAX, by_weight=True)
             self._bulk_fills -= sum(job.weight for job in group)
             return None if not group and self._closing and not self._small else group
+
+    def _gather(self) -> None:
+        """Lets what is on its way come in.
+
+        A commit costs as much as ten small requests, and while the writer sleeps the event loop has the
+        interpreter for itself. Where that brings few more, because each caller waits for its answer, it is
+        not tried again for a while.
+        """
+        if self._passes:
+            self._passes -= 1
+            return
+        first = waiting = len(self._small)
+        if not 0 < first < GATHER_JOBS:
+            return
+        for _ in range(GATHER_STEPS):
+            time.sleep(GATHER_SECONDS)
+            before, waiting = waiting, len(self._small)
+            if waiting == before or waiting >= GATHER_JOBS:
+                break
+        if waiting - first < GATHER_GAIN:
+            self._passes = GATHER_PASSES
 
     @staticmethod
     def _taken(waiting: deque[Job[Any]], most: int, *, by_weight: bool) -> list[Job[Any]]:
