@@ -358,3 +358,42 @@ def test_a_refused_amend_leaves_the_order_as_it_was(desk: MemoryDesk) -> None:
         before = look(desk, exact=True)
         desk.restart()
         assert look(desk, exact=True) == before
+
+
+def test_a_venue_that_counts_anew_after_an_amend(desk: MemoryDesk) -> None:
+    """2 of 5 filled, then the rest is replaced by an order of 6 under a new id, of which 1 fills: 3 of 8."""
+    desk.run(
+        report(a_report(NEW, START, order_quantity=5, figures_of_id=True)),
+        record(a_fill("1", 2)),
+        report(
+            a_report(
+                NEW,
+                START + 1,
+                order_id="new",
+                previous_order_id=ORDER_ID,
+                order_quantity=6,
+                figures_of_id=True,
+            )
+        ),
+        record(a_fill("2", 1, order_id="new")),
+    )
+    said = a_report(
+        PARTIALLY_FILLED,
+        START + 2,
+        order_id="new",
+        order_quantity=6,
+        cumulative_quantity=1,
+        average_price=7,
+        figures_of_id=True,
+    )
+    desk.run(report(said))
+    order = the_order(desk)
+    assert (order.order_quantity, order.cumulative, order.leaves) == (8, 3, 5)
+    assert (order.reported_cumulative, order.reported_average, order.gap) == (3, None, 0)
+    assert not anomalies(desk)
+    assert outcomes(desk.run(report(said))) == ["DUPLICATE"]
+    # The canceled rest of the first id states that id's own figures, which are no news of the whole.
+    desk.run(
+        report(a_report(CANCELED, START + 1, order_quantity=5, cumulative_quantity=2, figures_of_id=True))
+    )
+    assert (the_order(desk).status, the_order(desk).order_quantity) == (PARTIALLY_FILLED, 8)

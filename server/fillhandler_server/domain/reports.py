@@ -62,6 +62,9 @@ class OrderReport:
     """The venue's time of this report; None counts by arrival."""
     create_time: int | None = None
     previous_order_id: str = ""
+    figures_of_id: bool = False
+    """Quantity, cumulative and average are of `order_id` alone, not of the ids that it took the place of:
+    some venues begin to count anew when they amend. The engine adds what the earlier ids filled."""
     contract_kind: int = ContractKind.UNSPECIFIED
     multiplier: Decimal | None = None
     base_currency: str = ""

@@ -23,6 +23,7 @@ from fillhandler_server.domain.reports import (
     report_digest,
 )
 from fillhandler_server.domain.reversals import Reversals
+from fillhandler_server.engine.amending import spanning
 from fillhandler_server.engine.folding import compare_terms, fold_recorded, may_follow
 from fillhandler_server.engine.inferring import PREFIX
 from fillhandler_server.engine.noting import Noting
@@ -161,6 +162,8 @@ class Engine(Noting):
             arrived: when a report that counts by arrival came in, if not now: another journal took it.
         """
         order = self._order_of_report(report)
+        if report.figures_of_id:
+            report = spanning(self.book, order, report)
         by_arrival = report.time is None
         known = order.reports.get(report_digest(report))
         if arrived is not None:

@@ -175,6 +175,7 @@ def _report(
 ) -> None:
     previous = _id(row, _OLD_IDS)
     made = OrderReport(
+        figures_of_id=True,
         venue=reading.venue,
         status=status,
         order_id=order_id,

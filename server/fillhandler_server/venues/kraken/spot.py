@@ -161,6 +161,7 @@ def read_order(row: Row, reading: Reading) -> None:
         row.fail("txid", "missing: the order's id is the key that the row stands under")
     reading.reports.append(
         OrderReport(
+            figures_of_id=True,
             venue=reading.venue,
             status=_status(row, executed),
             symbol=told.symbol,
@@ -261,6 +262,7 @@ def read_execution(row: Row, reading: Reading) -> None:
     kind = order_type(row.optional_word("order_type"))
     reading.reports.append(
         OrderReport(
+            figures_of_id=True,
             venue=reading.venue,
             status=status,
             symbol=told.symbol,
