@@ -28,7 +28,8 @@ def recounted(desk: StoreDesk) -> dict[str, Any]:
             for hour in (ALL_HOURS, time_of(fill, 0) // HOUR):
                 if state == FillState.STANDING:
                     fills[*group, hour].add(fill, kind, multiplier)
-                else:
+                elif not fill.inferred:
+                    # An inferred fill gives way; the venue took nothing back.
                     fills[*group, hour].reversed += 1
     for event in desk.events():
         if event.WhichOneof("event") == "fill_conflicted":
@@ -68,6 +69,8 @@ def _shown(fills: dict[Any, FillSum], orders: dict[Any, OrderSum]) -> dict[str, 
             "notional_without_fee": canonical(total.notional_without_fee),
             "without_price": total.without_price,
             "fee_without_price": total.fee_without_price,
+            "inferred": total.inferred,
+            "inferred_notional": canonical(total.inferred_notional),
         }
         if total.count:
             sums[venue, account, symbol, kind, side, liquidity, hour] = said
