@@ -126,6 +126,12 @@ class StoreMachine(Rules):
         self._read_on(follower, by_token)
         assert differences(look(follower.folded, exact=True), look(self.desk, exact=True)) == []
 
+    @rule()
+    def resume_anywhere(self) -> None:
+        events = self.desk.events()
+        for at in range(len(events) + 1):
+            assert self.feeds.after(at) == events[at:]
+
     def _read_on(self, follower: Follower, by_token: bool) -> None:
         if not follower.is_open:
             follower.open(by_token=by_token)

@@ -34,6 +34,22 @@ class Feeds:
         if self._readers is not None:
             self._readers.close()
 
+    def after(self, sequence: int) -> list[Any]:
+        """What a subscriber that resumes behind a sequence sees up to the head."""
+        stream: Any = self.service.WatchEvents(pb.WatchEventsRequest(after_sequence=sequence), None)
+        events: list[Any] = []
+        message = self.message(stream)
+        while not message.live:
+            message = self.message(stream)
+            assert message.events, "a heartbeat, where there was something to tell"
+            events += message.events
+        self.loop.run_until_complete(stream.aclose())
+        return events
+
+    def message(self, stream: Any) -> pb.WatchEventsResponse:
+        """The next one of a stream."""
+        return pb.WatchEventsResponse.FromString(self.loop.run_until_complete(anext(stream)))
+
     def end(self) -> None:
         """Closes everything."""
         self.close()
@@ -91,7 +107,7 @@ class Follower:
             assert message.live == (self.cursor == head)
 
     def _next(self) -> pb.WatchEventsResponse:
-        return pb.WatchEventsResponse.FromString(self._feeds.loop.run_until_complete(anext(self._stream)))
+        return self._feeds.message(self._stream)
 
     def _take(self, event: Any) -> None:
         assert event.sequence == self.cursor + 1, "a gap, or an event again"
