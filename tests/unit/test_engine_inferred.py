@@ -304,3 +304,20 @@ def test_the_store_keeps_gaps_and_inferences(tmp_path: Any) -> None:
         assert look(desk, exact=True) == before
     finally:
         desk.close()
+
+
+def test_rows_of_before_there_were_inferred_fills_are_read(tmp_path: Any) -> None:
+    desk = StoreDesk(tmp_path)
+    try:
+        desk.run(record(a_fill("1", 3, 100)), bust(a_fill("1")))
+        desk.flush()
+        before = look(desk, exact=True)
+        with desk.store.db.atomic():
+            desk.store.db.execute("UPDATE orders SET state = replace(state, '\"superseded\":[],', '')")
+        (row,) = desk.store.db.execute("SELECT state FROM orders").fetchall()
+        assert "reversals" in row[0]
+        assert "superseded" not in row[0]
+        desk.restart()
+        assert look(desk, exact=True) == before
+    finally:
+        desk.close()

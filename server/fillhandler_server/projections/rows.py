@@ -169,7 +169,8 @@ def _reversals_from_json(state: dict[str, Any]) -> Reversals:
         reversals.previous[FillKey(*after)] = FillKey(*key)
     reversals.busted = {FillKey(*key): at for key, at in state["busted"]}
     reversals.corrections = {FillKey(*key): at for key, at in state["corrections"]}
-    reversals.superseded = {FillKey(*key) for key in state["superseded"]}
+    # Rows of schema 1 know of no inferred fills.
+    reversals.superseded = {FillKey(*key) for key in state.get("superseded", ())}
     reversals.waiting_busts = {FillKey(*key): at for key, at in state["waiting_busts"]}
     reversals.waiting_corrections = {
         FillKey(*key): [(fill_from_bytes(bytes.fromhex(text)), at) for text, at in waiting]

@@ -56,13 +56,13 @@ __all__ = [
 T = TypeVar("T")
 
 
-def _nothing() -> None:
-    """Nothing was decided: nothing is to be made durable."""
-
-
 FLUSH_EVENTS: Final = 50_000
 ANCHOR_SECONDS: Final = 0.5
 IDLE_FLUSH_SECONDS: Final = 0.05
+
+
+def _nothing() -> None:
+    """Nothing was decided: nothing is to be made durable."""
 
 
 class Writer:
