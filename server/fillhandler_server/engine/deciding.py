@@ -76,7 +76,7 @@ class Engine(Noting):
             self._remember(order, fill)
         self._fill_sink(order, fill, sequence, self.now)
         if stood:
-            self._infer(order)
+            self.infer(order)
         if order.order_quantity is not None and order.cumulative > order.order_quantity:
             self._check_overfill(order, ZERO)
         if order.dead_status == OrderStatus.REJECTED:
@@ -399,7 +399,7 @@ class Engine(Noting):
                 if older.short_key(key) in older.fills:
                     self._apply_waiting(older, key)
         if inferred:
-            self._infer(older)
+            self.infer(older)
         self._check_overfill(older, over)
         return older
 

@@ -47,10 +47,6 @@ class Noting:
         """Starts a batch that is committed at `now` (nanoseconds, never before the batch before)."""
         self.now = now
 
-    def infer(self, order: Order) -> None:
-        """Closes the gap of an order whose fills had their time to come (`Order.gap`)."""
-        self._infer(order)
-
     # ------------------------------------------------------------------ events
 
     def _emit(self, event: Event) -> int:
@@ -84,9 +80,10 @@ class Noting:
     def _reconcile(self, order: Order) -> None:
         """After anything but a new fill: a wider gap has its time to be filled, a smaller one has had it."""
         if order.inferred_sequence and order.gap <= order.inferred_quantity:
-            self._infer(order)
+            self.infer(order)
 
-    def _infer(self, order: Order) -> None:
+    def infer(self, order: Order) -> None:
+        """Closes the gap of an order whose fills had their time to come (`Order.gap`)."""
         wanted = inferred_fill(self.book, order)
         if order.inferred_sequence:
             standing = self.book.fill(order.inferred_sequence)
