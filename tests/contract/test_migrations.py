@@ -64,7 +64,7 @@ def test_a_store_of_version_1_gets_the_anomalies_of_its_journal(store: StoreDesk
     ]
     assert {AnomalyKind(row[2]).name for row in rows} >= {"CUMULATIVE_BELOW_FILLS", "OVERFILL"}
     assert any(event.HasField("order_merged") for event in events)
-    assert store.store.db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 2
+    assert store.store.db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 3
     store.rebuild()
     assert anomalies(store) == rows
     # What comes next is added, and a second start changes nothing.

@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests.support.trade_stories import every_kind
+
 from fillhandler_server.codec import decode_batch
 from fillhandler_server.domain.events import OrdersCleared
 from fillhandler_server.domain.fills import Fill
@@ -188,5 +190,6 @@ def live_through_everything(server: JournalServer) -> None:
     )
     fill("t14", "6")
     do(lambda s: s.engine.emit(OrdersCleared(count=1, before=START + 10**18)))
+    do(lambda s: every_kind(s.engine))
     fill("t15", "6", metadata={"raw": 'ü"\\\n'})
     fill("t16", "7", side=2, market="spot", contract_kind=3, multiplier=Decimal(100), receive_time=START)

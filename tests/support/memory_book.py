@@ -5,8 +5,32 @@ from decimal import Decimal
 
 from fillhandler_server.domain.fills import Fill, FillKey, FillState
 from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.trades import Trade
 
 Scope = tuple[str, str, str]
+
+
+class MemoryTrades:
+    """Implements `domain.trades.TradeBook`."""
+
+    def __init__(self) -> None:
+        self._trades: dict[str, Trade] = {}
+
+    def get(self, trade_id: str) -> Trade | None:
+        return self._trades.get(trade_id)
+
+    def of_request(self, request_id: str) -> Trade | None:
+        return next((trade for trade in self._trades.values() if trade.request_id == request_id), None)
+
+    def of_order(self, order_number: int) -> Trade | None:
+        numbers = ((trade, leg.order_number) for trade in self._trades.values() for leg in trade.legs)
+        return next((trade for trade, number in numbers if number == order_number), None)
+
+    def put(self, trade: Trade) -> None:
+        self._trades[trade.trade_id] = trade
+
+    def active(self) -> list[Trade]:
+        return [trade for trade in self._trades.values() if not trade.finished]
 
 
 class MemoryBook:
@@ -14,6 +38,7 @@ class MemoryBook:
 
     def __init__(self) -> None:
         self.resolved: dict[tuple[str, str, str, str, str], Order] = {}
+        self.trades = MemoryTrades()
         self.orders: dict[int, Order] = {}
         self.states: dict[int, FillState] = {}
         """Fills that do not stand, by the sequence they were recorded at."""

@@ -243,6 +243,8 @@ class GetFillStatisticsResponse(_message.Message):
     CONFLICTS_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     INFERRED_FILLS_FIELD_NUMBER: _builtins.int
+    TOTAL_CALLS_FIELD_NUMBER: _builtins.int
+    RETRIED_RATIO_FIELD_NUMBER: _builtins.int
     total_fills: _builtins.int
     """Fills that stand."""
     total_orders: _builtins.int
@@ -256,7 +258,7 @@ class GetFillStatisticsResponse(_message.Message):
     retry_rate: _builtins.float
     """(attempts − calls) / calls of trade execution. Absent without calls."""
     total_retries: _builtins.int
-    """Attempts beyond the first."""
+    """Attempts to place an order beyond the first."""
     maker_ratio: _builtins.float
     """Maker notional / notional with known liquidity, 0 to 1, where all of it is
     in one currency; by fill count where that says nothing (several currencies,
@@ -282,6 +284,10 @@ class GetFillStatisticsResponse(_message.Message):
     """Sequence up to which the figures count."""
     inferred_fills: _builtins.int
     """Fills in total_fills that the service inferred from cumulative quantities."""
+    total_calls: _builtins.int
+    """Orders that were placed from here, or tried to be: the calls of retry_rate."""
+    retried_ratio: _builtins.float
+    """Those that took more than one attempt / total_calls. Absent without calls."""
     @_builtins.property
     def orders_by_status(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusCount]:
         """By status, those with none left out."""
@@ -327,10 +333,12 @@ class GetFillStatisticsResponse(_message.Message):
         conflicts: _builtins.int = ...,
         sequence: _builtins.int = ...,
         inferred_fills: _builtins.int = ...,
+        total_calls: _builtins.int = ...,
+        retried_ratio: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_fill_ratio", b"_fill_ratio", "_maker_ratio", b"_maker_ratio", "_retry_rate", b"_retry_rate", "completion_rate", b"completion_rate", "fill_ratio", b"fill_ratio", "maker_ratio", b"maker_ratio", "retry_rate", b"retry_rate", "time_to_complete", b"time_to_complete", "time_to_first_fill", b"time_to_first_fill"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_fill_ratio", b"_fill_ratio", "_maker_ratio", b"_maker_ratio", "_retried_ratio", b"_retried_ratio", "_retry_rate", b"_retry_rate", "completion_rate", b"completion_rate", "fill_ratio", b"fill_ratio", "maker_ratio", b"maker_ratio", "retried_ratio", b"retried_ratio", "retry_rate", b"retry_rate", "time_to_complete", b"time_to_complete", "time_to_first_fill", b"time_to_first_fill"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_fill_ratio", b"_fill_ratio", "_maker_ratio", b"_maker_ratio", "_retry_rate", b"_retry_rate", "active_orders", b"active_orders", "completion_rate", b"completion_rate", "conflicts", b"conflicts", "duplicates_dropped", b"duplicates_dropped", "fees", b"fees", "fill_ratio", b"fill_ratio", "fills_without_fee", b"fills_without_fee", "fills_without_liquidity", b"fills_without_liquidity", "inferred_fills", b"inferred_fills", "maker_ratio", b"maker_ratio", "notional", b"notional", "orders_by_status", b"orders_by_status", "retry_rate", b"retry_rate", "reversed_fills", b"reversed_fills", "sequence", b"sequence", "time_to_complete", b"time_to_complete", "time_to_first_fill", b"time_to_first_fill", "total_fills", b"total_fills", "total_orders", b"total_orders", "total_retries", b"total_retries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_fill_ratio", b"_fill_ratio", "_maker_ratio", b"_maker_ratio", "_retried_ratio", b"_retried_ratio", "_retry_rate", b"_retry_rate", "active_orders", b"active_orders", "completion_rate", b"completion_rate", "conflicts", b"conflicts", "duplicates_dropped", b"duplicates_dropped", "fees", b"fees", "fill_ratio", b"fill_ratio", "fills_without_fee", b"fills_without_fee", "fills_without_liquidity", b"fills_without_liquidity", "inferred_fills", b"inferred_fills", "maker_ratio", b"maker_ratio", "notional", b"notional", "orders_by_status", b"orders_by_status", "retried_ratio", b"retried_ratio", "retry_rate", b"retry_rate", "reversed_fills", b"reversed_fills", "sequence", b"sequence", "time_to_complete", b"time_to_complete", "time_to_first_fill", b"time_to_first_fill", "total_calls", b"total_calls", "total_fills", b"total_fills", "total_orders", b"total_orders", "total_retries", b"total_retries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completion_rate: _TypeAlias = _typing.Literal["completion_rate"]  # noqa: Y015
     _WhichOneofArgType__completion_rate: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate"]  # noqa: Y015
@@ -338,6 +346,8 @@ class GetFillStatisticsResponse(_message.Message):
     _WhichOneofArgType__fill_ratio: _TypeAlias = _typing.Literal["_fill_ratio", b"_fill_ratio"]  # noqa: Y015
     _WhichOneofReturnType__maker_ratio: _TypeAlias = _typing.Literal["maker_ratio"]  # noqa: Y015
     _WhichOneofArgType__maker_ratio: _TypeAlias = _typing.Literal["_maker_ratio", b"_maker_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__retried_ratio: _TypeAlias = _typing.Literal["retried_ratio"]  # noqa: Y015
+    _WhichOneofArgType__retried_ratio: _TypeAlias = _typing.Literal["_retried_ratio", b"_retried_ratio"]  # noqa: Y015
     _WhichOneofReturnType__retry_rate: _TypeAlias = _typing.Literal["retry_rate"]  # noqa: Y015
     _WhichOneofArgType__retry_rate: _TypeAlias = _typing.Literal["_retry_rate", b"_retry_rate"]  # noqa: Y015
     @_typing.overload
@@ -346,6 +356,8 @@ class GetFillStatisticsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fill_ratio) -> _WhichOneofReturnType__fill_ratio | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__maker_ratio) -> _WhichOneofReturnType__maker_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retried_ratio) -> _WhichOneofReturnType__retried_ratio | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_rate) -> _WhichOneofReturnType__retry_rate | None: ...
 
@@ -397,6 +409,8 @@ class PerformanceBucket(_message.Message):
     ORDERS_FINAL_FIELD_NUMBER: _builtins.int
     COMPLETION_RATE_FIELD_NUMBER: _builtins.int
     TIME_TO_COMPLETE_FIELD_NUMBER: _builtins.int
+    TOTAL_RETRIES_FIELD_NUMBER: _builtins.int
+    RETRY_RATE_FIELD_NUMBER: _builtins.int
     total_fills: _builtins.int
     """Fills that stand, by trade time."""
     maker_ratio: _builtins.float
@@ -407,6 +421,10 @@ class PerformanceBucket(_message.Message):
     """Orders that became final in it, any final status."""
     completion_rate: _builtins.float
     """orders_filled / orders_final. Absent without final orders."""
+    total_retries: _builtins.int
+    """Attempts beyond the first to place the orders that became final in it."""
+    retry_rate: _builtins.float
+    """As in GetFillStatisticsResponse, of the orders that became final in it."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the bucket, inclusive, aligned to the epoch."""
@@ -440,19 +458,25 @@ class PerformanceBucket(_message.Message):
         orders_final: _builtins.int = ...,
         completion_rate: _builtins.float | None = ...,
         time_to_complete: Global___TimePercentiles | None = ...,
+        total_retries: _builtins.int = ...,
+        retry_rate: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_maker_ratio", b"_maker_ratio", "completion_rate", b"completion_rate", "end_time", b"end_time", "maker_ratio", b"maker_ratio", "start_time", b"start_time", "time_to_complete", b"time_to_complete"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_maker_ratio", b"_maker_ratio", "_retry_rate", b"_retry_rate", "completion_rate", b"completion_rate", "end_time", b"end_time", "maker_ratio", b"maker_ratio", "retry_rate", b"retry_rate", "start_time", b"start_time", "time_to_complete", b"time_to_complete"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_maker_ratio", b"_maker_ratio", "completion_rate", b"completion_rate", "end_time", b"end_time", "fees", b"fees", "maker_ratio", b"maker_ratio", "notional", b"notional", "orders_filled", b"orders_filled", "orders_final", b"orders_final", "start_time", b"start_time", "time_to_complete", b"time_to_complete", "total_fills", b"total_fills"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate", "_maker_ratio", b"_maker_ratio", "_retry_rate", b"_retry_rate", "completion_rate", b"completion_rate", "end_time", b"end_time", "fees", b"fees", "maker_ratio", b"maker_ratio", "notional", b"notional", "orders_filled", b"orders_filled", "orders_final", b"orders_final", "retry_rate", b"retry_rate", "start_time", b"start_time", "time_to_complete", b"time_to_complete", "total_fills", b"total_fills", "total_retries", b"total_retries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completion_rate: _TypeAlias = _typing.Literal["completion_rate"]  # noqa: Y015
     _WhichOneofArgType__completion_rate: _TypeAlias = _typing.Literal["_completion_rate", b"_completion_rate"]  # noqa: Y015
     _WhichOneofReturnType__maker_ratio: _TypeAlias = _typing.Literal["maker_ratio"]  # noqa: Y015
     _WhichOneofArgType__maker_ratio: _TypeAlias = _typing.Literal["_maker_ratio", b"_maker_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__retry_rate: _TypeAlias = _typing.Literal["retry_rate"]  # noqa: Y015
+    _WhichOneofArgType__retry_rate: _TypeAlias = _typing.Literal["_retry_rate", b"_retry_rate"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completion_rate) -> _WhichOneofReturnType__completion_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__maker_ratio) -> _WhichOneofReturnType__maker_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_rate) -> _WhichOneofReturnType__retry_rate | None: ...
 
 Global___PerformanceBucket: _TypeAlias = PerformanceBucket  # noqa: Y015
 

@@ -24,57 +24,66 @@ _sym_db = _symbol_database.Default()
 
 from fillhandler.v1 import fills_pb2 as fillhandler_dot_v1_dot_fills__pb2
 from fillhandler.v1 import orders_pb2 as fillhandler_dot_v1_dot_orders__pb2
+from fillhandler.v1 import trades_pb2 as fillhandler_dot_v1_dot_trades__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66illhandler/v1/events.proto\x12\x0e\x66illhandler.v1\x1a\x1a\x66illhandler/v1/fills.proto\x1a\x1b\x66illhandler/v1/orders.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\n\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x11\n\tpartition\x18\x02 \x01(\r\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05venue\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12\x0e\n\x06symbol\x18\x06 \x01(\t\x12\x10\n\x08order_id\x18\x07 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x08 \x01(\t\x12\x14\n\x0corder_number\x18\t \x01(\x04\x12+\n\x06status\x18\n \x01(\x0e\x32\x1b.fillhandler.v1.OrderStatus\x12 \n\x13\x63umulative_quantity\x18\x0b \x01(\tH\x01\x88\x01\x01\x12\x1c\n\x0fleaves_quantity\x18\x0c \x01(\tH\x02\x88\x01\x01\x12\x1a\n\raverage_price\x18\r \x01(\tH\x03\x88\x01\x01\x12\x35\n\rfill_recorded\x18\x14 \x01(\x0b\x32\x1c.fillhandler.v1.FillRecordedH\x00\x12\x35\n\rfill_enriched\x18\x15 \x01(\x0b\x32\x1c.fillhandler.v1.FillEnrichedH\x00\x12\x39\n\x0f\x66ill_conflicted\x18\x16 \x01(\x0b\x32\x1e.fillhandler.v1.FillConflictedH\x00\x12\x31\n\x0b\x66ill_busted\x18\x17 \x01(\x0b\x32\x1a.fillhandler.v1.FillBustedH\x00\x12\x37\n\x0e\x66ill_corrected\x18\x18 \x01(\x0b\x32\x1d.fillhandler.v1.FillCorrectedH\x00\x12;\n\x10order_registered\x18\x19 \x01(\x0b\x32\x1f.fillhandler.v1.OrderRegisteredH\x00\x12\x37\n\x0eorder_reported\x18\x1a \x01(\x0b\x32\x1d.fillhandler.v1.OrderReportedH\x00\x12\x33\n\x0corder_merged\x18\x1b \x01(\x0b\x32\x1b.fillhandler.v1.OrderMergedH\x00\x12\x35\n\rorder_anomaly\x18\x1c \x01(\x0b\x32\x1c.fillhandler.v1.OrderAnomalyH\x00\x12\x39\n\x0fretry_scheduled\x18\x1d \x01(\x0b\x32\x1e.fillhandler.v1.RetryScheduledH\x00\x12\x39\n\x0fretry_exhausted\x18\x1e \x01(\x0b\x32\x1e.fillhandler.v1.RetryExhaustedH\x00\x12\x35\n\rtrade_started\x18\x1f \x01(\x0b\x32\x1c.fillhandler.v1.TradeStartedH\x00\x12\x37\n\x0etrade_finished\x18  \x01(\x0b\x32\x1d.fillhandler.v1.TradeFinishedH\x00\x12\x33\n\x0c\x61lert_raised\x18! \x01(\x0b\x32\x1b.fillhandler.v1.AlertRaisedH\x00\x12\x35\n\ralert_cleared\x18\" \x01(\x0b\x32\x1c.fillhandler.v1.AlertClearedH\x00\x12\x37\n\x0eorders_cleared\x18# \x01(\x0b\x32\x1d.fillhandler.v1.OrdersClearedH\x00\x12\x37\n\x0estate_imported\x18$ \x01(\x0b\x32\x1d.fillhandler.v1.StateImportedH\x00\x42\x07\n\x05\x65ventB\x16\n\x14_cumulative_quantityB\x12\n\x10_leaves_quantityB\x10\n\x0e_average_price\"2\n\x0c\x46illRecorded\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"Y\n\x0c\x46illEnriched\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x15\n\rfill_sequence\x18\x03 \x01(\x04\"[\n\x0e\x46illConflicted\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x15\n\rfill_sequence\x18\x03 \x01(\x04\"\x9c\x01\n\nFillBusted\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x08\x12\x15\n\rfill_sequence\x18\x03 \x01(\x04\x12\"\n\x04\x66ill\x18\x04 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x12\n\nsuperseded\x18\x05 \x01(\x08\"\xc5\x01\n\rFillCorrected\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\x12\"\n\x04\x66ill\x18\x02 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x0f\n\x07\x61pplied\x18\x03 \x01(\x08\x12\x15\n\rfill_sequence\x18\x04 \x01(\x04\x12&\n\x08replaced\x18\x05 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x10\n\x08standing\x18\x06 \x01(\x08\"7\n\x0fOrderRegistered\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"N\n\rOrderReported\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\x12\x17\n\x0ftime_by_arrival\x18\x02 \x01(\x08\"*\n\x0bOrderMerged\x12\x1b\n\x13merged_order_number\x18\x01 \x01(\x04\"G\n\x0cOrderAnomaly\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.fillhandler.v1.AnomalyKind\x12\x0c\n\x04text\x18\x02 \x01(\t\"r\n\x0eRetryScheduled\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x13\n\x0b\x65rror_class\x18\x03 \x01(\t\x12(\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\x0eRetryExhausted\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\r\x12\x13\n\x0b\x65rror_class\x18\x03 \x01(\t\"4\n\x0cTradeStarted\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"2\n\rTradeFinished\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x0f\n\x07success\x18\x02 \x01(\x08\")\n\x0b\x41lertRaised\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x1c\n\x0c\x41lertCleared\x12\x0c\n\x04rule\x18\x01 \x01(\t\"z\n\rOrdersCleared\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12*\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05venue\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x04 \x01(\t\x12\x0e\n\x06symbol\x18\x05 \x01(\t\"\x8f\x01\n\rStateImported\x12\x1a\n\x12source_instance_id\x18\x01 \x01(\t\x12\x1c\n\x14source_head_sequence\x18\x02 \x01(\x04\x12\x18\n\x10source_head_hash\x18\x03 \x01(\t\x12\x17\n\x0f\x65vents_appended\x18\x04 \x01(\x04\x12\x11\n\timport_id\x18\x05 \x01(\t\"3\n\nEventBatch\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.fillhandler.v1.Event*\xaf\x04\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VENT_KIND_FILL_RECORDED\x10\x01\x12\x1c\n\x18\x45VENT_KIND_FILL_ENRICHED\x10\x02\x12\x1e\n\x1a\x45VENT_KIND_FILL_CONFLICTED\x10\x03\x12\x1a\n\x16\x45VENT_KIND_FILL_BUSTED\x10\x04\x12\x1d\n\x19\x45VENT_KIND_FILL_CORRECTED\x10\x05\x12\x1f\n\x1b\x45VENT_KIND_ORDER_REGISTERED\x10\x06\x12\x1d\n\x19\x45VENT_KIND_ORDER_REPORTED\x10\x07\x12\x1b\n\x17\x45VENT_KIND_ORDER_MERGED\x10\x08\x12\x1c\n\x18\x45VENT_KIND_ORDER_ANOMALY\x10\t\x12\x1e\n\x1a\x45VENT_KIND_RETRY_SCHEDULED\x10\n\x12\x1e\n\x1a\x45VENT_KIND_RETRY_EXHAUSTED\x10\x0b\x12\x1c\n\x18\x45VENT_KIND_TRADE_STARTED\x10\x0c\x12\x1d\n\x19\x45VENT_KIND_TRADE_FINISHED\x10\r\x12\x1b\n\x17\x45VENT_KIND_ALERT_RAISED\x10\x0e\x12\x1c\n\x18\x45VENT_KIND_ALERT_CLEARED\x10\x0f\x12\x1d\n\x19\x45VENT_KIND_ORDERS_CLEARED\x10\x10\x12\x1d\n\x19\x45VENT_KIND_STATE_IMPORTED\x10\x11*\x99\x02\n\x0b\x41nomalyKind\x12\x1c\n\x18\x41NOMALY_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41NOMALY_KIND_OVERFILL\x10\x01\x12%\n!ANOMALY_KIND_FILL_AFTER_REJECTION\x10\x02\x12\'\n#ANOMALY_KIND_CUMULATIVE_BELOW_FILLS\x10\x03\x12\x1e\n\x1a\x41NOMALY_KIND_SIDE_MISMATCH\x10\x04\x12!\n\x1d\x41NOMALY_KIND_CONFLICTING_FILL\x10\x05\x12\x1e\n\x1a\x41NOMALY_KIND_UNKNOWN_ORDER\x10\x06\x12\x1e\n\x1a\x41NOMALY_KIND_POSITION_FLIP\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66illhandler/v1/events.proto\x12\x0e\x66illhandler.v1\x1a\x1a\x66illhandler/v1/fills.proto\x1a\x1b\x66illhandler/v1/orders.proto\x1a\x1b\x66illhandler/v1/trades.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x0c\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x11\n\tpartition\x18\x02 \x01(\r\x12/\n\x0b\x63ommit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05venue\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12\x0e\n\x06symbol\x18\x06 \x01(\t\x12\x10\n\x08order_id\x18\x07 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x08 \x01(\t\x12\x14\n\x0corder_number\x18\t \x01(\x04\x12+\n\x06status\x18\n \x01(\x0e\x32\x1b.fillhandler.v1.OrderStatus\x12 \n\x13\x63umulative_quantity\x18\x0b \x01(\tH\x01\x88\x01\x01\x12\x1c\n\x0fleaves_quantity\x18\x0c \x01(\tH\x02\x88\x01\x01\x12\x1a\n\raverage_price\x18\r \x01(\tH\x03\x88\x01\x01\x12\x35\n\rfill_recorded\x18\x14 \x01(\x0b\x32\x1c.fillhandler.v1.FillRecordedH\x00\x12\x35\n\rfill_enriched\x18\x15 \x01(\x0b\x32\x1c.fillhandler.v1.FillEnrichedH\x00\x12\x39\n\x0f\x66ill_conflicted\x18\x16 \x01(\x0b\x32\x1e.fillhandler.v1.FillConflictedH\x00\x12\x31\n\x0b\x66ill_busted\x18\x17 \x01(\x0b\x32\x1a.fillhandler.v1.FillBustedH\x00\x12\x37\n\x0e\x66ill_corrected\x18\x18 \x01(\x0b\x32\x1d.fillhandler.v1.FillCorrectedH\x00\x12;\n\x10order_registered\x18\x19 \x01(\x0b\x32\x1f.fillhandler.v1.OrderRegisteredH\x00\x12\x37\n\x0eorder_reported\x18\x1a \x01(\x0b\x32\x1d.fillhandler.v1.OrderReportedH\x00\x12\x33\n\x0corder_merged\x18\x1b \x01(\x0b\x32\x1b.fillhandler.v1.OrderMergedH\x00\x12\x35\n\rorder_anomaly\x18\x1c \x01(\x0b\x32\x1c.fillhandler.v1.OrderAnomalyH\x00\x12\x39\n\x0fretry_scheduled\x18\x1d \x01(\x0b\x32\x1e.fillhandler.v1.RetryScheduledH\x00\x12\x39\n\x0fretry_exhausted\x18\x1e \x01(\x0b\x32\x1e.fillhandler.v1.RetryExhaustedH\x00\x12\x35\n\rtrade_started\x18\x1f \x01(\x0b\x32\x1c.fillhandler.v1.TradeStartedH\x00\x12\x37\n\x0etrade_finished\x18  \x01(\x0b\x32\x1d.fillhandler.v1.TradeFinishedH\x00\x12\x33\n\x0c\x61lert_raised\x18! \x01(\x0b\x32\x1b.fillhandler.v1.AlertRaisedH\x00\x12\x35\n\ralert_cleared\x18\" \x01(\x0b\x32\x1c.fillhandler.v1.AlertClearedH\x00\x12\x37\n\x0eorders_cleared\x18# \x01(\x0b\x32\x1d.fillhandler.v1.OrdersClearedH\x00\x12\x37\n\x0estate_imported\x18$ \x01(\x0b\x32\x1d.fillhandler.v1.StateImportedH\x00\x12=\n\x11request_succeeded\x18% \x01(\x0b\x32 .fillhandler.v1.RequestSucceededH\x00\x12\x39\n\x0ftrade_continued\x18& \x01(\x0b\x32\x1e.fillhandler.v1.TradeContinuedH\x00\x12\x46\n\x16trade_cancel_requested\x18\' \x01(\x0b\x32$.fillhandler.v1.TradeCancelRequestedH\x00\x12?\n\x12\x63onnection_changed\x18( \x01(\x0b\x32!.fillhandler.v1.ConnectionChangedH\x00\x42\x07\n\x05\x65ventB\x16\n\x14_cumulative_quantityB\x12\n\x10_leaves_quantityB\x10\n\x0e_average_price\"2\n\x0c\x46illRecorded\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\"Y\n\x0c\x46illEnriched\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x15\n\rfill_sequence\x18\x03 \x01(\x04\"[\n\x0e\x46illConflicted\x12\"\n\x04\x66ill\x18\x01 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x15\n\rfill_sequence\x18\x03 \x01(\x04\"\x9c\x01\n\nFillBusted\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\x12\x0f\n\x07\x61pplied\x18\x02 \x01(\x08\x12\x15\n\rfill_sequence\x18\x03 \x01(\x04\x12\"\n\x04\x66ill\x18\x04 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x12\n\nsuperseded\x18\x05 \x01(\x08\"\xc5\x01\n\rFillCorrected\x12.\n\x08identity\x18\x01 \x01(\x0b\x32\x1c.fillhandler.v1.FillIdentity\x12\"\n\x04\x66ill\x18\x02 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x0f\n\x07\x61pplied\x18\x03 \x01(\x08\x12\x15\n\rfill_sequence\x18\x04 \x01(\x04\x12&\n\x08replaced\x18\x05 \x01(\x0b\x32\x14.fillhandler.v1.Fill\x12\x10\n\x08standing\x18\x06 \x01(\x08\"7\n\x0fOrderRegistered\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\"N\n\rOrderReported\x12$\n\x05order\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Order\x12\x17\n\x0ftime_by_arrival\x18\x02 \x01(\x08\"*\n\x0bOrderMerged\x12\x1b\n\x13merged_order_number\x18\x01 \x01(\x04\"G\n\x0cOrderAnomaly\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.fillhandler.v1.AnomalyKind\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xfb\x01\n\x0eRetryScheduled\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x13\n\x0b\x65rror_class\x18\x03 \x01(\t\x12(\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\toperation\x18\x05 \x01(\x0e\x32 .fillhandler.v1.RequestOperation\x12\x15\n\rmaybe_applied\x18\x06 \x01(\x08\x12\x0c\n\x04text\x18\x07 \x01(\t\x12-\n\tsend_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd2\x01\n\x0eRetryExhausted\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\r\x12\x13\n\x0b\x65rror_class\x18\x03 \x01(\t\x12\x33\n\toperation\x18\x04 \x01(\x0e\x32 .fillhandler.v1.RequestOperation\x12\x15\n\rmaybe_applied\x18\x05 \x01(\x08\x12\x0c\n\x04text\x18\x06 \x01(\t\x12-\n\tsend_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x99\x01\n\x10RequestSucceeded\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\x33\n\toperation\x18\x03 \x01(\x0e\x32 .fillhandler.v1.RequestOperation\x12-\n\tsend_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x0cTradeStarted\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x34\n\x07request\x18\x03 \x01(\x0b\x32#.fillhandler.v1.ExecuteTradeRequest\"2\n\x0eTradeContinued\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\"(\n\x14TradeCancelRequested\x12\x10\n\x08trade_id\x18\x01 \x01(\t\"\x84\x01\n\rTradeFinished\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x0f\n\x07success\x18\x02 \x01(\x08\x12-\n\x07outcome\x18\x03 \x01(\x0e\x32\x1c.fillhandler.v1.TradeOutcome\x12\x13\n\x0b\x65rror_class\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xa0\x01\n\x11\x43onnectionChanged\x12\x0e\n\x06market\x18\x01 \x01(\t\x12\x11\n\tconnected\x18\x02 \x01(\x08\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x16\n\x0erepaired_fills\x18\x04 \x01(\r\x12\x0e\n\x06symbol\x18\x05 \x01(\t\x12\x32\n\x0e\x63onfirmed_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x0b\x41lertRaised\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x10\n\x08trade_id\x18\x03 \x01(\t\".\n\x0c\x41lertCleared\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\x10\n\x08trade_id\x18\x02 \x01(\t\"z\n\rOrdersCleared\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12*\n\x06\x62\x65\x66ore\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05venue\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x04 \x01(\t\x12\x0e\n\x06symbol\x18\x05 \x01(\t\"\x8f\x01\n\rStateImported\x12\x1a\n\x12source_instance_id\x18\x01 \x01(\t\x12\x1c\n\x14source_head_sequence\x18\x02 \x01(\x04\x12\x18\n\x10source_head_hash\x18\x03 \x01(\t\x12\x17\n\x0f\x65vents_appended\x18\x04 \x01(\x04\x12\x11\n\timport_id\x18\x05 \x01(\t\"3\n\nEventBatch\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.fillhandler.v1.Event*\xbb\x05\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VENT_KIND_FILL_RECORDED\x10\x01\x12\x1c\n\x18\x45VENT_KIND_FILL_ENRICHED\x10\x02\x12\x1e\n\x1a\x45VENT_KIND_FILL_CONFLICTED\x10\x03\x12\x1a\n\x16\x45VENT_KIND_FILL_BUSTED\x10\x04\x12\x1d\n\x19\x45VENT_KIND_FILL_CORRECTED\x10\x05\x12\x1f\n\x1b\x45VENT_KIND_ORDER_REGISTERED\x10\x06\x12\x1d\n\x19\x45VENT_KIND_ORDER_REPORTED\x10\x07\x12\x1b\n\x17\x45VENT_KIND_ORDER_MERGED\x10\x08\x12\x1c\n\x18\x45VENT_KIND_ORDER_ANOMALY\x10\t\x12\x1e\n\x1a\x45VENT_KIND_RETRY_SCHEDULED\x10\n\x12\x1e\n\x1a\x45VENT_KIND_RETRY_EXHAUSTED\x10\x0b\x12\x1c\n\x18\x45VENT_KIND_TRADE_STARTED\x10\x0c\x12\x1d\n\x19\x45VENT_KIND_TRADE_FINISHED\x10\r\x12\x1b\n\x17\x45VENT_KIND_ALERT_RAISED\x10\x0e\x12\x1c\n\x18\x45VENT_KIND_ALERT_CLEARED\x10\x0f\x12\x1d\n\x19\x45VENT_KIND_ORDERS_CLEARED\x10\x10\x12\x1d\n\x19\x45VENT_KIND_STATE_IMPORTED\x10\x11\x12 \n\x1c\x45VENT_KIND_REQUEST_SUCCEEDED\x10\x12\x12\x1e\n\x1a\x45VENT_KIND_TRADE_CONTINUED\x10\x13\x12%\n!EVENT_KIND_TRADE_CANCEL_REQUESTED\x10\x14\x12!\n\x1d\x45VENT_KIND_CONNECTION_CHANGED\x10\x15*\x99\x02\n\x0b\x41nomalyKind\x12\x1c\n\x18\x41NOMALY_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41NOMALY_KIND_OVERFILL\x10\x01\x12%\n!ANOMALY_KIND_FILL_AFTER_REJECTION\x10\x02\x12\'\n#ANOMALY_KIND_CUMULATIVE_BELOW_FILLS\x10\x03\x12\x1e\n\x1a\x41NOMALY_KIND_SIDE_MISMATCH\x10\x04\x12!\n\x1d\x41NOMALY_KIND_CONFLICTING_FILL\x10\x05\x12\x1e\n\x1a\x41NOMALY_KIND_UNKNOWN_ORDER\x10\x06\x12\x1e\n\x1a\x41NOMALY_KIND_POSITION_FLIP\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fillhandler.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=3084
-  _globals['_EVENTKIND']._serialized_end=3643
-  _globals['_ANOMALYKIND']._serialized_start=3646
-  _globals['_ANOMALYKIND']._serialized_end=3927
-  _globals['_EVENT']._serialized_start=170
-  _globals['_EVENT']._serialized_end=1539
-  _globals['_FILLRECORDED']._serialized_start=1541
-  _globals['_FILLRECORDED']._serialized_end=1591
-  _globals['_FILLENRICHED']._serialized_start=1593
-  _globals['_FILLENRICHED']._serialized_end=1682
-  _globals['_FILLCONFLICTED']._serialized_start=1684
-  _globals['_FILLCONFLICTED']._serialized_end=1775
-  _globals['_FILLBUSTED']._serialized_start=1778
-  _globals['_FILLBUSTED']._serialized_end=1934
-  _globals['_FILLCORRECTED']._serialized_start=1937
-  _globals['_FILLCORRECTED']._serialized_end=2134
-  _globals['_ORDERREGISTERED']._serialized_start=2136
-  _globals['_ORDERREGISTERED']._serialized_end=2191
-  _globals['_ORDERREPORTED']._serialized_start=2193
-  _globals['_ORDERREPORTED']._serialized_end=2271
-  _globals['_ORDERMERGED']._serialized_start=2273
-  _globals['_ORDERMERGED']._serialized_end=2315
-  _globals['_ORDERANOMALY']._serialized_start=2317
-  _globals['_ORDERANOMALY']._serialized_end=2388
-  _globals['_RETRYSCHEDULED']._serialized_start=2390
-  _globals['_RETRYSCHEDULED']._serialized_end=2504
-  _globals['_RETRYEXHAUSTED']._serialized_start=2506
-  _globals['_RETRYEXHAUSTED']._serialized_end=2579
-  _globals['_TRADESTARTED']._serialized_start=2581
-  _globals['_TRADESTARTED']._serialized_end=2633
-  _globals['_TRADEFINISHED']._serialized_start=2635
-  _globals['_TRADEFINISHED']._serialized_end=2685
-  _globals['_ALERTRAISED']._serialized_start=2687
-  _globals['_ALERTRAISED']._serialized_end=2728
-  _globals['_ALERTCLEARED']._serialized_start=2730
-  _globals['_ALERTCLEARED']._serialized_end=2758
-  _globals['_ORDERSCLEARED']._serialized_start=2760
-  _globals['_ORDERSCLEARED']._serialized_end=2882
-  _globals['_STATEIMPORTED']._serialized_start=2885
-  _globals['_STATEIMPORTED']._serialized_end=3028
-  _globals['_EVENTBATCH']._serialized_start=3030
-  _globals['_EVENTBATCH']._serialized_end=3081
+  _globals['_EVENTKIND']._serialized_start=4234
+  _globals['_EVENTKIND']._serialized_end=4933
+  _globals['_ANOMALYKIND']._serialized_start=4936
+  _globals['_ANOMALYKIND']._serialized_end=5217
+  _globals['_EVENT']._serialized_start=199
+  _globals['_EVENT']._serialized_end=1827
+  _globals['_FILLRECORDED']._serialized_start=1829
+  _globals['_FILLRECORDED']._serialized_end=1879
+  _globals['_FILLENRICHED']._serialized_start=1881
+  _globals['_FILLENRICHED']._serialized_end=1970
+  _globals['_FILLCONFLICTED']._serialized_start=1972
+  _globals['_FILLCONFLICTED']._serialized_end=2063
+  _globals['_FILLBUSTED']._serialized_start=2066
+  _globals['_FILLBUSTED']._serialized_end=2222
+  _globals['_FILLCORRECTED']._serialized_start=2225
+  _globals['_FILLCORRECTED']._serialized_end=2422
+  _globals['_ORDERREGISTERED']._serialized_start=2424
+  _globals['_ORDERREGISTERED']._serialized_end=2479
+  _globals['_ORDERREPORTED']._serialized_start=2481
+  _globals['_ORDERREPORTED']._serialized_end=2559
+  _globals['_ORDERMERGED']._serialized_start=2561
+  _globals['_ORDERMERGED']._serialized_end=2603
+  _globals['_ORDERANOMALY']._serialized_start=2605
+  _globals['_ORDERANOMALY']._serialized_end=2676
+  _globals['_RETRYSCHEDULED']._serialized_start=2679
+  _globals['_RETRYSCHEDULED']._serialized_end=2930
+  _globals['_RETRYEXHAUSTED']._serialized_start=2933
+  _globals['_RETRYEXHAUSTED']._serialized_end=3143
+  _globals['_REQUESTSUCCEEDED']._serialized_start=3146
+  _globals['_REQUESTSUCCEEDED']._serialized_end=3299
+  _globals['_TRADESTARTED']._serialized_start=3301
+  _globals['_TRADESTARTED']._serialized_end=3407
+  _globals['_TRADECONTINUED']._serialized_start=3409
+  _globals['_TRADECONTINUED']._serialized_end=3459
+  _globals['_TRADECANCELREQUESTED']._serialized_start=3461
+  _globals['_TRADECANCELREQUESTED']._serialized_end=3501
+  _globals['_TRADEFINISHED']._serialized_start=3504
+  _globals['_TRADEFINISHED']._serialized_end=3636
+  _globals['_CONNECTIONCHANGED']._serialized_start=3639
+  _globals['_CONNECTIONCHANGED']._serialized_end=3799
+  _globals['_ALERTRAISED']._serialized_start=3801
+  _globals['_ALERTRAISED']._serialized_end=3860
+  _globals['_ALERTCLEARED']._serialized_start=3862
+  _globals['_ALERTCLEARED']._serialized_end=3908
+  _globals['_ORDERSCLEARED']._serialized_start=3910
+  _globals['_ORDERSCLEARED']._serialized_end=4032
+  _globals['_STATEIMPORTED']._serialized_start=4035
+  _globals['_STATEIMPORTED']._serialized_end=4178
+  _globals['_EVENTBATCH']._serialized_start=4180
+  _globals['_EVENTBATCH']._serialized_end=4231
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from fillhandler.v1 import fills_pb2 as _fills_pb2
 from fillhandler.v1 import orders_pb2 as _orders_pb2
+from fillhandler.v1 import trades_pb2 as _trades_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
@@ -65,6 +66,14 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """Event.orders_cleared."""
     EVENT_KIND_STATE_IMPORTED: _EventKind.ValueType  # 17
     """Event.state_imported."""
+    EVENT_KIND_REQUEST_SUCCEEDED: _EventKind.ValueType  # 18
+    """Event.request_succeeded."""
+    EVENT_KIND_TRADE_CONTINUED: _EventKind.ValueType  # 19
+    """Event.trade_continued."""
+    EVENT_KIND_TRADE_CANCEL_REQUESTED: _EventKind.ValueType  # 20
+    """Event.trade_cancel_requested."""
+    EVENT_KIND_CONNECTION_CHANGED: _EventKind.ValueType  # 21
+    """Event.connection_changed."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kinds of event, one for each branch of Event.event, for filters."""
@@ -105,6 +114,14 @@ EVENT_KIND_ORDERS_CLEARED: EventKind.ValueType  # 16
 """Event.orders_cleared."""
 EVENT_KIND_STATE_IMPORTED: EventKind.ValueType  # 17
 """Event.state_imported."""
+EVENT_KIND_REQUEST_SUCCEEDED: EventKind.ValueType  # 18
+"""Event.request_succeeded."""
+EVENT_KIND_TRADE_CONTINUED: EventKind.ValueType  # 19
+"""Event.trade_continued."""
+EVENT_KIND_TRADE_CANCEL_REQUESTED: EventKind.ValueType  # 20
+"""Event.trade_cancel_requested."""
+EVENT_KIND_CONNECTION_CHANGED: EventKind.ValueType  # 21
+"""Event.connection_changed."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AnomalyKind:
@@ -193,6 +210,10 @@ class Event(_message.Message):
     ALERT_CLEARED_FIELD_NUMBER: _builtins.int
     ORDERS_CLEARED_FIELD_NUMBER: _builtins.int
     STATE_IMPORTED_FIELD_NUMBER: _builtins.int
+    REQUEST_SUCCEEDED_FIELD_NUMBER: _builtins.int
+    TRADE_CONTINUED_FIELD_NUMBER: _builtins.int
+    TRADE_CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
+    CONNECTION_CHANGED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the journal, from 1."""
     partition: _builtins.int
@@ -291,6 +312,22 @@ class Event(_message.Message):
     def state_imported(self) -> Global___StateImported:
         """Another journal's events were merged into this one."""
 
+    @_builtins.property
+    def request_succeeded(self) -> Global___RequestSucceeded:
+        """A venue took a request."""
+
+    @_builtins.property
+    def trade_continued(self) -> Global___TradeContinued:
+        """A trade places what is left of it as another order."""
+
+    @_builtins.property
+    def trade_cancel_requested(self) -> Global___TradeCancelRequested:
+        """Somebody asked for a trade to be cancelled."""
+
+    @_builtins.property
+    def connection_changed(self) -> Global___ConnectionChanged:
+        """A connection to a venue came, went, or repaired a gap."""
+
     def __init__(
         self,
         *,
@@ -324,10 +361,14 @@ class Event(_message.Message):
         alert_cleared: Global___AlertCleared | None = ...,
         orders_cleared: Global___OrdersCleared | None = ...,
         state_imported: Global___StateImported | None = ...,
+        request_succeeded: Global___RequestSucceeded | None = ...,
+        trade_continued: Global___TradeContinued | None = ...,
+        trade_cancel_requested: Global___TradeCancelRequested | None = ...,
+        connection_changed: Global___ConnectionChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_cumulative_quantity", b"_cumulative_quantity", "_leaves_quantity", b"_leaves_quantity", "alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "average_price", b"average_price", "commit_time", b"commit_time", "cumulative_quantity", b"cumulative_quantity", "event", b"event", "fill_busted", b"fill_busted", "fill_conflicted", b"fill_conflicted", "fill_corrected", b"fill_corrected", "fill_enriched", b"fill_enriched", "fill_recorded", b"fill_recorded", "leaves_quantity", b"leaves_quantity", "order_anomaly", b"order_anomaly", "order_merged", b"order_merged", "order_registered", b"order_registered", "order_reported", b"order_reported", "orders_cleared", b"orders_cleared", "retry_exhausted", b"retry_exhausted", "retry_scheduled", b"retry_scheduled", "state_imported", b"state_imported", "trade_finished", b"trade_finished", "trade_started", b"trade_started"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_cumulative_quantity", b"_cumulative_quantity", "_leaves_quantity", b"_leaves_quantity", "alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "average_price", b"average_price", "commit_time", b"commit_time", "connection_changed", b"connection_changed", "cumulative_quantity", b"cumulative_quantity", "event", b"event", "fill_busted", b"fill_busted", "fill_conflicted", b"fill_conflicted", "fill_corrected", b"fill_corrected", "fill_enriched", b"fill_enriched", "fill_recorded", b"fill_recorded", "leaves_quantity", b"leaves_quantity", "order_anomaly", b"order_anomaly", "order_merged", b"order_merged", "order_registered", b"order_registered", "order_reported", b"order_reported", "orders_cleared", b"orders_cleared", "request_succeeded", b"request_succeeded", "retry_exhausted", b"retry_exhausted", "retry_scheduled", b"retry_scheduled", "state_imported", b"state_imported", "trade_cancel_requested", b"trade_cancel_requested", "trade_continued", b"trade_continued", "trade_finished", b"trade_finished", "trade_started", b"trade_started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_cumulative_quantity", b"_cumulative_quantity", "_leaves_quantity", b"_leaves_quantity", "account", b"account", "alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "average_price", b"average_price", "client_order_id", b"client_order_id", "commit_time", b"commit_time", "cumulative_quantity", b"cumulative_quantity", "event", b"event", "fill_busted", b"fill_busted", "fill_conflicted", b"fill_conflicted", "fill_corrected", b"fill_corrected", "fill_enriched", b"fill_enriched", "fill_recorded", b"fill_recorded", "leaves_quantity", b"leaves_quantity", "order_anomaly", b"order_anomaly", "order_id", b"order_id", "order_merged", b"order_merged", "order_number", b"order_number", "order_registered", b"order_registered", "order_reported", b"order_reported", "orders_cleared", b"orders_cleared", "partition", b"partition", "retry_exhausted", b"retry_exhausted", "retry_scheduled", b"retry_scheduled", "sequence", b"sequence", "state_imported", b"state_imported", "status", b"status", "symbol", b"symbol", "trade_finished", b"trade_finished", "trade_started", b"trade_started", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_cumulative_quantity", b"_cumulative_quantity", "_leaves_quantity", b"_leaves_quantity", "account", b"account", "alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "average_price", b"average_price", "client_order_id", b"client_order_id", "commit_time", b"commit_time", "connection_changed", b"connection_changed", "cumulative_quantity", b"cumulative_quantity", "event", b"event", "fill_busted", b"fill_busted", "fill_conflicted", b"fill_conflicted", "fill_corrected", b"fill_corrected", "fill_enriched", b"fill_enriched", "fill_recorded", b"fill_recorded", "leaves_quantity", b"leaves_quantity", "order_anomaly", b"order_anomaly", "order_id", b"order_id", "order_merged", b"order_merged", "order_number", b"order_number", "order_registered", b"order_registered", "order_reported", b"order_reported", "orders_cleared", b"orders_cleared", "partition", b"partition", "request_succeeded", b"request_succeeded", "retry_exhausted", b"retry_exhausted", "retry_scheduled", b"retry_scheduled", "sequence", b"sequence", "state_imported", b"state_imported", "status", b"status", "symbol", b"symbol", "trade_cancel_requested", b"trade_cancel_requested", "trade_continued", b"trade_continued", "trade_finished", b"trade_finished", "trade_started", b"trade_started", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
     _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015
@@ -335,7 +376,7 @@ class Event(_message.Message):
     _WhichOneofArgType__cumulative_quantity: _TypeAlias = _typing.Literal["_cumulative_quantity", b"_cumulative_quantity"]  # noqa: Y015
     _WhichOneofReturnType__leaves_quantity: _TypeAlias = _typing.Literal["leaves_quantity"]  # noqa: Y015
     _WhichOneofArgType__leaves_quantity: _TypeAlias = _typing.Literal["_leaves_quantity", b"_leaves_quantity"]  # noqa: Y015
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["fill_recorded", "fill_enriched", "fill_conflicted", "fill_busted", "fill_corrected", "order_registered", "order_reported", "order_merged", "order_anomaly", "retry_scheduled", "retry_exhausted", "trade_started", "trade_finished", "alert_raised", "alert_cleared", "orders_cleared", "state_imported"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["fill_recorded", "fill_enriched", "fill_conflicted", "fill_busted", "fill_corrected", "order_registered", "order_reported", "order_merged", "order_anomaly", "retry_scheduled", "retry_exhausted", "trade_started", "trade_finished", "alert_raised", "alert_cleared", "orders_cleared", "state_imported", "request_succeeded", "trade_continued", "trade_cancel_requested", "connection_changed"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__average_price) -> _WhichOneofReturnType__average_price | None: ...
@@ -643,7 +684,7 @@ Global___OrderAnomaly: _TypeAlias = OrderAnomaly  # noqa: Y015
 
 @_typing.final
 class RetryScheduled(_message.Message):
-    """A request to a venue will be tried again."""
+    """A request to a venue failed and will be tried again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -651,15 +692,31 @@ class RetryScheduled(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     ERROR_CLASS_FIELD_NUMBER: _builtins.int
     DELAY_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    MAYBE_APPLIED_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
     trade_id: _builtins.str
     """The trade the request belongs to."""
     attempt: _builtins.int
     """The attempt that failed, from 1."""
     error_class: _builtins.str
     """The class of the error, for example "rate_limit"."""
+    operation: _trades_pb2.RequestOperation.ValueType
+    """What was asked of the venue."""
+    maybe_applied: _builtins.bool
+    """Whether the request may have taken effect all the same. Then nothing is sent
+    again before the venue has shown that it did not.
+    """
+    text: _builtins.str
+    """The venue's words."""
     @_builtins.property
     def delay(self) -> _duration_pb2.Duration:
-        """How long is waited before the next attempt."""
+        """How long is waited before the next attempt, from commit_time on."""
+
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
 
     def __init__(
         self,
@@ -668,10 +725,14 @@ class RetryScheduled(_message.Message):
         attempt: _builtins.int = ...,
         error_class: _builtins.str = ...,
         delay: _duration_pb2.Duration | None = ...,
+        operation: _trades_pb2.RequestOperation.ValueType = ...,
+        maybe_applied: _builtins.bool = ...,
+        text: _builtins.str = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delay", b"delay", "send_time", b"send_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "delay", b"delay", "error_class", b"error_class", "trade_id", b"trade_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "delay", b"delay", "error_class", b"error_class", "maybe_applied", b"maybe_applied", "operation", b"operation", "send_time", b"send_time", "text", b"text", "trade_id", b"trade_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -679,59 +740,171 @@ Global___RetryScheduled: _TypeAlias = RetryScheduled  # noqa: Y015
 
 @_typing.final
 class RetryExhausted(_message.Message):
-    """A request to a venue will not be tried again."""
+    """A request to a venue failed and will not be tried again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRADE_ID_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     ERROR_CLASS_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    MAYBE_APPLIED_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
     trade_id: _builtins.str
     """The trade the request belongs to."""
     attempts: _builtins.int
     """Attempts made."""
     error_class: _builtins.str
     """The class of the last error."""
+    operation: _trades_pb2.RequestOperation.ValueType
+    """What was asked of the venue."""
+    maybe_applied: _builtins.bool
+    """Whether the request may have taken effect all the same."""
+    text: _builtins.str
+    """The venue's words."""
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
+
     def __init__(
         self,
         *,
         trade_id: _builtins.str = ...,
         attempts: _builtins.int = ...,
         error_class: _builtins.str = ...,
+        operation: _trades_pb2.RequestOperation.ValueType = ...,
+        maybe_applied: _builtins.bool = ...,
+        text: _builtins.str = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["send_time", b"send_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "error_class", b"error_class", "trade_id", b"trade_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "error_class", b"error_class", "maybe_applied", b"maybe_applied", "operation", b"operation", "send_time", b"send_time", "text", b"text", "trade_id", b"trade_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetryExhausted: _TypeAlias = RetryExhausted  # noqa: Y015
 
 @_typing.final
+class RequestSucceeded(_message.Message):
+    """A venue took a request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
+    trade_id: _builtins.str
+    """The trade the request belongs to."""
+    attempt: _builtins.int
+    """The attempt that succeeded, from 1."""
+    operation: _trades_pb2.RequestOperation.ValueType
+    """What was asked of the venue."""
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
+
+    def __init__(
+        self,
+        *,
+        trade_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        operation: _trades_pb2.RequestOperation.ValueType = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["send_time", b"send_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "operation", b"operation", "send_time", b"send_time", "trade_id", b"trade_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestSucceeded: _TypeAlias = RequestSucceeded  # noqa: Y015
+
+@_typing.final
 class TradeStarted(_message.Message):
-    """A trade's intent is durable; nothing has been sent to the venue yet."""
+    """A trade's intent is durable; nothing has been sent to the venue yet. The
+    event's order is the one that will be placed.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRADE_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
     trade_id: _builtins.str
     """The trade."""
     request_id: _builtins.str
     """The caller's request id."""
+    @_builtins.property
+    def request(self) -> _trades_pb2.ExecuteTradeRequest:
+        """What was asked, completed: symbol, market, account, client order id."""
+
     def __init__(
         self,
         *,
         trade_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        request: _trades_pb2.ExecuteTradeRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "trade_id", b"trade_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "request_id", b"request_id", "trade_id", b"trade_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TradeStarted: _TypeAlias = TradeStarted  # noqa: Y015
+
+@_typing.final
+class TradeContinued(_message.Message):
+    """A trade places what is left of it as another order, which is the event's;
+    nothing of it has been sent yet.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    trade_id: _builtins.str
+    """The trade."""
+    number: _builtins.int
+    """Which of the trade's orders it is, from 2."""
+    def __init__(
+        self,
+        *,
+        trade_id: _builtins.str = ...,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "trade_id", b"trade_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradeContinued: _TypeAlias = TradeContinued  # noqa: Y015
+
+@_typing.final
+class TradeCancelRequested(_message.Message):
+    """Somebody asked for a trade to be cancelled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    trade_id: _builtins.str
+    """The trade."""
+    def __init__(
+        self,
+        *,
+        trade_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trade_id", b"trade_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradeCancelRequested: _TypeAlias = TradeCancelRequested  # noqa: Y015
 
 @_typing.final
 class TradeFinished(_message.Message):
@@ -741,23 +914,85 @@ class TradeFinished(_message.Message):
 
     TRADE_ID_FIELD_NUMBER: _builtins.int
     SUCCESS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_CLASS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     trade_id: _builtins.str
     """The trade."""
     success: _builtins.bool
-    """Whether it did what was asked."""
+    """Whether all of the quantity was filled."""
+    outcome: _trades_pb2.TradeOutcome.ValueType
+    """How it ended."""
+    error_class: _builtins.str
+    """The class of the error that ended it; empty where none did."""
+    text: _builtins.str
+    """In words."""
     def __init__(
         self,
         *,
         trade_id: _builtins.str = ...,
         success: _builtins.bool = ...,
+        outcome: _trades_pb2.TradeOutcome.ValueType = ...,
+        error_class: _builtins.str = ...,
+        text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["success", b"success", "trade_id", b"trade_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_class", b"error_class", "outcome", b"outcome", "success", b"success", "text", b"text", "trade_id", b"trade_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TradeFinished: _TypeAlias = TradeFinished  # noqa: Y015
+
+@_typing.final
+class ConnectionChanged(_message.Message):
+    """A connection to a venue came, went, or repaired a gap. The event's venue and
+    account are the connection's.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_FIELD_NUMBER: _builtins.int
+    CONNECTED_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    REPAIRED_FILLS_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    CONFIRMED_TIME_FIELD_NUMBER: _builtins.int
+    market: _builtins.str
+    """"spot", "linear" or "inverse"."""
+    connected: _builtins.bool
+    """Whether its stream is connected after this event."""
+    text: _builtins.str
+    """In words: why it went, or what was repaired."""
+    repaired_fills: _builtins.int
+    """Fills that the stream had not brought and the venue's history did, with this
+    event.
+    """
+    symbol: _builtins.str
+    """The symbol whose history was read; empty where none was, or all were."""
+    @_builtins.property
+    def confirmed_time(self) -> _timestamp_pb2.Timestamp:
+        """Up to when that history was read completely, by the venue's clock. Absent
+        where none was.
+        """
+
+    def __init__(
+        self,
+        *,
+        market: _builtins.str = ...,
+        connected: _builtins.bool = ...,
+        text: _builtins.str = ...,
+        repaired_fills: _builtins.int = ...,
+        symbol: _builtins.str = ...,
+        confirmed_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_time", b"confirmed_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_time", b"confirmed_time", "connected", b"connected", "market", b"market", "repaired_fills", b"repaired_fills", "symbol", b"symbol", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectionChanged: _TypeAlias = ConnectionChanged  # noqa: Y015
 
 @_typing.final
 class AlertRaised(_message.Message):
@@ -767,19 +1002,23 @@ class AlertRaised(_message.Message):
 
     RULE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    TRADE_ID_FIELD_NUMBER: _builtins.int
     rule: _builtins.str
     """The rule that fired."""
     text: _builtins.str
     """A sentence for people."""
+    trade_id: _builtins.str
+    """The trade it is about; empty where it is about none."""
     def __init__(
         self,
         *,
         rule: _builtins.str = ...,
         text: _builtins.str = ...,
+        trade_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "text", b"text", "trade_id", b"trade_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -792,16 +1031,20 @@ class AlertCleared(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RULE_FIELD_NUMBER: _builtins.int
+    TRADE_ID_FIELD_NUMBER: _builtins.int
     rule: _builtins.str
     """The rule that fired before."""
+    trade_id: _builtins.str
+    """The trade it was about; empty where it was about none."""
     def __init__(
         self,
         *,
         rule: _builtins.str = ...,
+        trade_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rule", b"rule", "trade_id", b"trade_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

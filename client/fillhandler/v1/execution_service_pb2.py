@@ -22,21 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from fillhandler.v1 import fills_pb2 as fillhandler_dot_v1_dot_fills__pb2
+from fillhandler.v1 import orders_pb2 as fillhandler_dot_v1_dot_orders__pb2
+from fillhandler.v1 import trades_pb2 as fillhandler_dot_v1_dot_trades__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&fillhandler/v1/execution_service.proto\x12\x0e\x66illhandler.v1\"\"\n\x11ListVenuesRequest\x12\r\n\x05venue\x18\x01 \x01(\t\";\n\x12ListVenuesResponse\x12%\n\x06venues\x18\x01 \x03(\x0b\x32\x15.fillhandler.v1.Venue\";\n\x05Venue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x15\n\rpayload_kinds\x18\x03 \x03(\t2g\n\x10\x45xecutionService\x12S\n\nListVenues\x12!.fillhandler.v1.ListVenuesRequest\x1a\".fillhandler.v1.ListVenuesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&fillhandler/v1/execution_service.proto\x12\x0e\x66illhandler.v1\x1a\x1a\x66illhandler/v1/fills.proto\x1a\x1b\x66illhandler/v1/orders.proto\x1a\x1b\x66illhandler/v1/trades.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x02\n\x14\x45xecuteTradeResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12$\n\x05order\x18\x02 \x01(\x0b\x32\x15.fillhandler.v1.Order\x12\x14\n\x0ctotal_filled\x18\x03 \x01(\t\x12\x1a\n\raverage_price\x18\x04 \x01(\tH\x00\x88\x01\x01\x12!\n\x04\x66\x65\x65s\x18\x05 \x03(\x0b\x32\x13.fillhandler.v1.Fee\x12+\n\rpartial_fills\x18\x06 \x03(\x0b\x32\x14.fillhandler.v1.Fill\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\r\x12$\n\x05trade\x18\x08 \x01(\x0b\x32\x15.fillhandler.v1.Trade\x12\x10\n\x08sequence\x18\t \x01(\x04\x42\x10\n\x0e_average_price\"7\n\x0fGetTradeRequest\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"8\n\x10GetTradeResponse\x12$\n\x05trade\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Trade\"\xd8\x01\n\x11ListTradesRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x08\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x12\n\npage_token\x18\x08 \x01(\t\"T\n\x12ListTradesResponse\x12%\n\x06trades\x18\x01 \x03(\x0b\x32\x15.fillhandler.v1.Trade\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12\x43\x61ncelTradeRequest\x12\x10\n\x08trade_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"M\n\x13\x43\x61ncelTradeResponse\x12$\n\x05trade\x18\x01 \x01(\x0b\x32\x15.fillhandler.v1.Trade\x12\x10\n\x08sequence\x18\x02 \x01(\x04\"\xa1\x02\n\x12ListRetriesRequest\x12\r\n\x05venue\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x10\n\x08trade_id\x18\x04 \x01(\t\x12/\n\x07outcome\x18\x05 \x01(\x0e\x32\x1e.fillhandler.v1.AttemptOutcome\x12\x13\n\x0b\x65rror_class\x18\x06 \x01(\t\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\t \x01(\r\x12\x12\n\npage_token\x18\n \x01(\t\"Y\n\x13ListRetriesResponse\x12)\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32\x17.fillhandler.v1.Attempt\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc3\x03\n\x07\x41ttempt\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12/\n\x0b\x63ommit_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tsend_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08trade_id\x18\x04 \x01(\t\x12\x33\n\toperation\x18\x05 \x01(\x0e\x32 .fillhandler.v1.RequestOperation\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\r\x12/\n\x07outcome\x18\x07 \x01(\x0e\x32\x1e.fillhandler.v1.AttemptOutcome\x12\x13\n\x0b\x65rror_class\x18\x08 \x01(\t\x12\x15\n\rmaybe_applied\x18\t \x01(\x08\x12\x0c\n\x04text\x18\n \x01(\t\x12(\n\x05\x64\x65lay\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05venue\x18\x0c \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\r \x01(\t\x12\x0e\n\x06symbol\x18\x0e \x01(\t\x12\x10\n\x08order_id\x18\x0f \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x10 \x01(\t\"\"\n\x11ListVenuesRequest\x12\r\n\x05venue\x18\x01 \x01(\t\";\n\x12ListVenuesResponse\x12%\n\x06venues\x18\x01 \x03(\x0b\x32\x15.fillhandler.v1.Venue\"q\n\x05Venue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x15\n\rpayload_kinds\x18\x03 \x03(\t\x12\x34\n\x0b\x63onnections\x18\x04 \x03(\x0b\x32\x1f.fillhandler.v1.VenueConnection\"\xfa\x03\n\x0fVenueConnection\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x0e\n\x06market\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.fillhandler.v1.ConnectionState\x12\x0f\n\x07sandbox\x18\x04 \x01(\x08\x12\x30\n\x0c\x63onnect_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_message_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03lag\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nclock_skew\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0erepaired_fills\x18\t \x01(\x04\x12\x32\n\x0e\x63onfirmed_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nreconnects\x18\x0b \x01(\x04\x12\x0c\n\x04text\x18\x0c \x01(\t\x12\x0e\n\x06paused\x18\r \x01(\x08\x12\x30\n\x0cpaused_until\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\ractive_trades\x18\x0f \x01(\r*\x8b\x01\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41TTEMPT_OUTCOME_SUCCEEDED\x10\x01\x12\x1b\n\x17\x41TTEMPT_OUTCOME_RETRIED\x10\x02\x12\x1c\n\x18\x41TTEMPT_OUTCOME_GIVEN_UP\x10\x03*\xb5\x01\n\x0f\x43onnectionState\x12 \n\x1c\x43ONNECTION_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43ONNECTION_STATE_CONNECTING\x10\x01\x12\x1e\n\x1a\x43ONNECTION_STATE_CONNECTED\x10\x02\x12!\n\x1d\x43ONNECTION_STATE_DISCONNECTED\x10\x03\x12\x1c\n\x18\x43ONNECTION_STATE_REFUSED\x10\x04\x32\x96\x04\n\x10\x45xecutionService\x12Y\n\x0c\x45xecuteTrade\x12#.fillhandler.v1.ExecuteTradeRequest\x1a$.fillhandler.v1.ExecuteTradeResponse\x12M\n\x08GetTrade\x12\x1f.fillhandler.v1.GetTradeRequest\x1a .fillhandler.v1.GetTradeResponse\x12S\n\nListTrades\x12!.fillhandler.v1.ListTradesRequest\x1a\".fillhandler.v1.ListTradesResponse\x12V\n\x0b\x43\x61ncelTrade\x12\".fillhandler.v1.CancelTradeRequest\x1a#.fillhandler.v1.CancelTradeResponse\x12V\n\x0bListRetries\x12\".fillhandler.v1.ListRetriesRequest\x1a#.fillhandler.v1.ListRetriesResponse\x12S\n\nListVenues\x12!.fillhandler.v1.ListVenuesRequest\x1a\".fillhandler.v1.ListVenuesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'fillhandler.v1.execution_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTVENUESREQUEST']._serialized_start=58
-  _globals['_LISTVENUESREQUEST']._serialized_end=92
-  _globals['_LISTVENUESRESPONSE']._serialized_start=94
-  _globals['_LISTVENUESRESPONSE']._serialized_end=153
-  _globals['_VENUE']._serialized_start=155
-  _globals['_VENUE']._serialized_end=214
-  _globals['_EXECUTIONSERVICE']._serialized_start=216
-  _globals['_EXECUTIONSERVICE']._serialized_end=319
+  _globals['_ATTEMPTOUTCOME']._serialized_start=2629
+  _globals['_ATTEMPTOUTCOME']._serialized_end=2768
+  _globals['_CONNECTIONSTATE']._serialized_start=2771
+  _globals['_CONNECTIONSTATE']._serialized_end=2952
+  _globals['_EXECUTETRADERESPONSE']._serialized_start=210
+  _globals['_EXECUTETRADERESPONSE']._serialized_end=509
+  _globals['_GETTRADEREQUEST']._serialized_start=511
+  _globals['_GETTRADEREQUEST']._serialized_end=566
+  _globals['_GETTRADERESPONSE']._serialized_start=568
+  _globals['_GETTRADERESPONSE']._serialized_end=624
+  _globals['_LISTTRADESREQUEST']._serialized_start=627
+  _globals['_LISTTRADESREQUEST']._serialized_end=843
+  _globals['_LISTTRADESRESPONSE']._serialized_start=845
+  _globals['_LISTTRADESRESPONSE']._serialized_end=929
+  _globals['_CANCELTRADEREQUEST']._serialized_start=931
+  _globals['_CANCELTRADEREQUEST']._serialized_end=989
+  _globals['_CANCELTRADERESPONSE']._serialized_start=991
+  _globals['_CANCELTRADERESPONSE']._serialized_end=1068
+  _globals['_LISTRETRIESREQUEST']._serialized_start=1071
+  _globals['_LISTRETRIESREQUEST']._serialized_end=1360
+  _globals['_LISTRETRIESRESPONSE']._serialized_start=1362
+  _globals['_LISTRETRIESRESPONSE']._serialized_end=1451
+  _globals['_ATTEMPT']._serialized_start=1454
+  _globals['_ATTEMPT']._serialized_end=1905
+  _globals['_LISTVENUESREQUEST']._serialized_start=1907
+  _globals['_LISTVENUESREQUEST']._serialized_end=1941
+  _globals['_LISTVENUESRESPONSE']._serialized_start=1943
+  _globals['_LISTVENUESRESPONSE']._serialized_end=2002
+  _globals['_VENUE']._serialized_start=2004
+  _globals['_VENUE']._serialized_end=2117
+  _globals['_VENUECONNECTION']._serialized_start=2120
+  _globals['_VENUECONNECTION']._serialized_end=2626
+  _globals['_EXECUTIONSERVICE']._serialized_start=2955
+  _globals['_EXECUTIONSERVICE']._serialized_end=3489
 # @@protoc_insertion_point(module_scope)

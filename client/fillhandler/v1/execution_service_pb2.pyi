@@ -4,9 +4,15 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from fillhandler.v1 import fills_pb2 as _fills_pb2
+from fillhandler.v1 import orders_pb2 as _orders_pb2
+from fillhandler.v1 import trades_pb2 as _trades_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +23,496 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AttemptOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AttemptOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttemptOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ATTEMPT_OUTCOME_UNSPECIFIED: _AttemptOutcome.ValueType  # 0
+    """Not stated. In a filter: all."""
+    ATTEMPT_OUTCOME_SUCCEEDED: _AttemptOutcome.ValueType  # 1
+    """The venue took the request."""
+    ATTEMPT_OUTCOME_RETRIED: _AttemptOutcome.ValueType  # 2
+    """It failed, and another attempt followed or will follow after `delay`."""
+    ATTEMPT_OUTCOME_GIVEN_UP: _AttemptOutcome.ValueType  # 3
+    """It failed, and no other followed."""
+
+class AttemptOutcome(_AttemptOutcome, metaclass=_AttemptOutcomeEnumTypeWrapper):
+    """What came of an attempt."""
+
+ATTEMPT_OUTCOME_UNSPECIFIED: AttemptOutcome.ValueType  # 0
+"""Not stated. In a filter: all."""
+ATTEMPT_OUTCOME_SUCCEEDED: AttemptOutcome.ValueType  # 1
+"""The venue took the request."""
+ATTEMPT_OUTCOME_RETRIED: AttemptOutcome.ValueType  # 2
+"""It failed, and another attempt followed or will follow after `delay`."""
+ATTEMPT_OUTCOME_GIVEN_UP: AttemptOutcome.ValueType  # 3
+"""It failed, and no other followed."""
+Global___AttemptOutcome: _TypeAlias = AttemptOutcome  # noqa: Y015
+
+class _ConnectionState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConnectionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConnectionState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONNECTION_STATE_UNSPECIFIED: _ConnectionState.ValueType  # 0
+    """Not stated. Never served."""
+    CONNECTION_STATE_CONNECTING: _ConnectionState.ValueType  # 1
+    """It is being made."""
+    CONNECTION_STATE_CONNECTED: _ConnectionState.ValueType  # 2
+    """Orders and fills stream in."""
+    CONNECTION_STATE_DISCONNECTED: _ConnectionState.ValueType  # 3
+    """It broke, or was never made; it is tried again by itself."""
+    CONNECTION_STATE_REFUSED: _ConnectionState.ValueType  # 4
+    """The venue refuses the credentials; it is tried again, rarely."""
+
+class ConnectionState(_ConnectionState, metaclass=_ConnectionStateEnumTypeWrapper):
+    """Where a connection stands."""
+
+CONNECTION_STATE_UNSPECIFIED: ConnectionState.ValueType  # 0
+"""Not stated. Never served."""
+CONNECTION_STATE_CONNECTING: ConnectionState.ValueType  # 1
+"""It is being made."""
+CONNECTION_STATE_CONNECTED: ConnectionState.ValueType  # 2
+"""Orders and fills stream in."""
+CONNECTION_STATE_DISCONNECTED: ConnectionState.ValueType  # 3
+"""It broke, or was never made; it is tried again by itself."""
+CONNECTION_STATE_REFUSED: ConnectionState.ValueType  # 4
+"""The venue refuses the credentials; it is tried again, rarely."""
+Global___ConnectionState: _TypeAlias = ConnectionState  # noqa: Y015
+
+@_typing.final
+class ExecuteTradeResponse(_message.Message):
+    """What came of a trade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    TOTAL_FILLED_FIELD_NUMBER: _builtins.int
+    AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
+    PARTIAL_FILLS_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    TRADE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """Whether all of the quantity was filled."""
+    total_filled: _builtins.str
+    """Decimal; filled over all its orders."""
+    average_price: _builtins.str
+    """Decimal to 28 significant digits. Absent where nothing was filled."""
+    attempts: _builtins.int
+    """Attempts to place an order, over all its orders."""
+    sequence: _builtins.int
+    """Sequence up to which the journal holds all that is said here."""
+    @_builtins.property
+    def order(self) -> _orders_pb2.Order:
+        """Its last order."""
+
+    @_builtins.property
+    def fees(self) -> _containers.RepeatedCompositeFieldContainer[_fills_pb2.Fee]:
+        """Exact sums, one a currency."""
+
+    @_builtins.property
+    def partial_fills(self) -> _containers.RepeatedCompositeFieldContainer[_fills_pb2.Fill]:
+        """The fills, where it took more than one or they are not the whole quantity;
+        at most the first 1,000. Empty where one fill was all.
+        """
+
+    @_builtins.property
+    def trade(self) -> _trades_pb2.Trade:
+        """The whole trade."""
+
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        order: _orders_pb2.Order | None = ...,
+        total_filled: _builtins.str = ...,
+        average_price: _builtins.str | None = ...,
+        fees: _abc.Iterable[_fills_pb2.Fee] | None = ...,
+        partial_fills: _abc.Iterable[_fills_pb2.Fill] | None = ...,
+        attempts: _builtins.int = ...,
+        trade: _trades_pb2.Trade | None = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "average_price", b"average_price", "order", b"order", "trade", b"trade"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "attempts", b"attempts", "average_price", b"average_price", "fees", b"fees", "order", b"order", "partial_fills", b"partial_fills", "sequence", b"sequence", "success", b"success", "total_filled", b"total_filled", "trade", b"trade"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
+    _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__average_price) -> _WhichOneofReturnType__average_price | None: ...
+
+Global___ExecuteTradeResponse: _TypeAlias = ExecuteTradeResponse  # noqa: Y015
+
+@_typing.final
+class GetTradeRequest(_message.Message):
+    """Which trade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    trade_id: _builtins.str
+    """The service's own id. Either this or request_id."""
+    request_id: _builtins.str
+    """The caller's own id."""
+    def __init__(
+        self,
+        *,
+        trade_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "trade_id", b"trade_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTradeRequest: _TypeAlias = GetTradeRequest  # noqa: Y015
+
+@_typing.final
+class GetTradeResponse(_message.Message):
+    """The trade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trade(self) -> _trades_pb2.Trade:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        trade: _trades_pb2.Trade | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trade", b"trade"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trade", b"trade"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTradeResponse: _TypeAlias = GetTradeResponse  # noqa: Y015
+
+@_typing.final
+class ListTradesRequest(_message.Message):
+    """Which trades."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    venue: _builtins.str
+    """Only this venue; empty means all."""
+    account: _builtins.str
+    """Only this account; empty means all."""
+    symbol: _builtins.str
+    """Only this symbol, as the service spells it; empty means all."""
+    active: _builtins.bool
+    """Only trades that have not ended."""
+    page_size: _builtins.int
+    """At most this many, up to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """The last answer's next_page_token; empty for the first page."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only trades that started at or after this time."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only trades that started before this time."""
+
+    def __init__(
+        self,
+        *,
+        venue: _builtins.str = ...,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        active: _builtins.bool = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "active", b"active", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "symbol", b"symbol", "venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesRequest: _TypeAlias = ListTradesRequest  # noqa: Y015
+
+@_typing.final
+class ListTradesResponse(_message.Message):
+    """A page of trades."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[_trades_pb2.Trade]:
+        """By start, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        trades: _abc.Iterable[_trades_pb2.Trade] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesResponse: _TypeAlias = ListTradesResponse  # noqa: Y015
+
+@_typing.final
+class CancelTradeRequest(_message.Message):
+    """Which trade to cancel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    trade_id: _builtins.str
+    """The service's own id. Either this or request_id."""
+    request_id: _builtins.str
+    """The caller's own id."""
+    def __init__(
+        self,
+        *,
+        trade_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "trade_id", b"trade_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTradeRequest: _TypeAlias = CancelTradeRequest  # noqa: Y015
+
+@_typing.final
+class CancelTradeResponse(_message.Message):
+    """The cancel is durable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Sequence at which it took effect."""
+    @_builtins.property
+    def trade(self) -> _trades_pb2.Trade:
+        """The trade as it stands: usually not yet ended."""
+
+    def __init__(
+        self,
+        *,
+        trade: _trades_pb2.Trade | None = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trade", b"trade"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence", "trade", b"trade"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelTradeResponse: _TypeAlias = CancelTradeResponse  # noqa: Y015
+
+@_typing.final
+class ListRetriesRequest(_message.Message):
+    """Which attempts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENUE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_CLASS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    venue: _builtins.str
+    """Only this venue; empty means all."""
+    account: _builtins.str
+    """Only this account; empty means all."""
+    symbol: _builtins.str
+    """Only this symbol; empty means all."""
+    trade_id: _builtins.str
+    """Only of this trade; empty means all."""
+    outcome: Global___AttemptOutcome.ValueType
+    """Only with this outcome."""
+    error_class: _builtins.str
+    """Only with this class of error, for example "rate_limit"; empty means all."""
+    page_size: _builtins.int
+    """At most this many, up to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """The last answer's next_page_token; empty for the first page."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only at or after this time."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only before this time."""
+
+    def __init__(
+        self,
+        *,
+        venue: _builtins.str = ...,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        trade_id: _builtins.str = ...,
+        outcome: Global___AttemptOutcome.ValueType = ...,
+        error_class: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "end_time", b"end_time", "error_class", b"error_class", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "symbol", b"symbol", "trade_id", b"trade_id", "venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRetriesRequest: _TypeAlias = ListRetriesRequest  # noqa: Y015
+
+@_typing.final
+class ListRetriesResponse(_message.Message):
+    """A page of attempts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
+        """By time, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        attempts: _abc.Iterable[Global___Attempt] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRetriesResponse: _TypeAlias = ListRetriesResponse  # noqa: Y015
+
+@_typing.final
+class Attempt(_message.Message):
+    """One attempt of a request to a venue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    COMMIT_TIME_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_CLASS_FIELD_NUMBER: _builtins.int
+    MAYBE_APPLIED_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    DELAY_FIELD_NUMBER: _builtins.int
+    VENUE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Sequence of the event that tells of it."""
+    trade_id: _builtins.str
+    """The trade it belongs to."""
+    operation: _trades_pb2.RequestOperation.ValueType
+    """What was asked."""
+    attempt: _builtins.int
+    """Which attempt of this operation for this order it was, from 1."""
+    outcome: Global___AttemptOutcome.ValueType
+    """What came of it."""
+    error_class: _builtins.str
+    """The class of the error; empty where it succeeded."""
+    maybe_applied: _builtins.bool
+    """Whether it may have taken effect at the venue though it failed."""
+    text: _builtins.str
+    """The venue's words."""
+    venue: _builtins.str
+    """The order's venue."""
+    account: _builtins.str
+    """The order's account."""
+    symbol: _builtins.str
+    """The order's symbol."""
+    order_id: _builtins.str
+    """The order's current venue id; may be empty."""
+    client_order_id: _builtins.str
+    """The order's client id."""
+    @_builtins.property
+    def commit_time(self) -> _timestamp_pb2.Timestamp:
+        """When its outcome became durable."""
+
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
+
+    @_builtins.property
+    def delay(self) -> _duration_pb2.Duration:
+        """How long was waited before the next attempt."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        commit_time: _timestamp_pb2.Timestamp | None = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
+        trade_id: _builtins.str = ...,
+        operation: _trades_pb2.RequestOperation.ValueType = ...,
+        attempt: _builtins.int = ...,
+        outcome: Global___AttemptOutcome.ValueType = ...,
+        error_class: _builtins.str = ...,
+        maybe_applied: _builtins.bool = ...,
+        text: _builtins.str = ...,
+        delay: _duration_pb2.Duration | None = ...,
+        venue: _builtins.str = ...,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        client_order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "delay", b"delay", "send_time", b"send_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "attempt", b"attempt", "client_order_id", b"client_order_id", "commit_time", b"commit_time", "delay", b"delay", "error_class", b"error_class", "maybe_applied", b"maybe_applied", "operation", b"operation", "order_id", b"order_id", "outcome", b"outcome", "send_time", b"send_time", "sequence", b"sequence", "symbol", b"symbol", "text", b"text", "trade_id", b"trade_id", "venue", b"venue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Attempt: _TypeAlias = Attempt  # noqa: Y015
 
 @_typing.final
 class ListVenuesRequest(_message.Message):
@@ -73,6 +569,7 @@ class Venue(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     PAYLOAD_KINDS_FIELD_NUMBER: _builtins.int
+    CONNECTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name in messages, lower case."""
     title: _builtins.str
@@ -81,17 +578,122 @@ class Venue(_message.Message):
     def payload_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The kinds of payloads that its module understands."""
 
+    @_builtins.property
+    def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___VenueConnection]:
+        """The connections to it that are configured."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         title: _builtins.str = ...,
         payload_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        connections: _abc.Iterable[Global___VenueConnection] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "payload_kinds", b"payload_kinds", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "name", b"name", "payload_kinds", b"payload_kinds", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Venue: _TypeAlias = Venue  # noqa: Y015
+
+@_typing.final
+class VenueConnection(_message.Message):
+    """A connection of one account to one market of a venue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    MARKET_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SANDBOX_FIELD_NUMBER: _builtins.int
+    CONNECT_TIME_FIELD_NUMBER: _builtins.int
+    LAST_MESSAGE_TIME_FIELD_NUMBER: _builtins.int
+    LAG_FIELD_NUMBER: _builtins.int
+    CLOCK_SKEW_FIELD_NUMBER: _builtins.int
+    REPAIRED_FILLS_FIELD_NUMBER: _builtins.int
+    CONFIRMED_TIME_FIELD_NUMBER: _builtins.int
+    RECONNECTS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    PAUSED_UNTIL_FIELD_NUMBER: _builtins.int
+    ACTIVE_TRADES_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account at the venue."""
+    market: _builtins.str
+    """"spot", "linear" or "inverse"."""
+    state: Global___ConnectionState.ValueType
+    """Where its live stream stands."""
+    sandbox: _builtins.bool
+    """Whether it is no real money: a test network or the simulated exchange."""
+    repaired_fills: _builtins.int
+    """Fills that the stream had not brought and the venue's history did, since this
+    journal began.
+    """
+    reconnects: _builtins.int
+    """How often the stream was connected again since the start."""
+    text: _builtins.str
+    """What went wrong last, in words; empty while nothing did."""
+    paused: _builtins.bool
+    """Whether requests are held back, because the venue failed repeatedly or asked
+    for it.
+    """
+    active_trades: _builtins.int
+    """Trades under way on it."""
+    @_builtins.property
+    def connect_time(self) -> _timestamp_pb2.Timestamp:
+        """When the stream was connected last. Absent if never."""
+
+    @_builtins.property
+    def last_message_time(self) -> _timestamp_pb2.Timestamp:
+        """When the venue sent something last. Absent if never."""
+
+    @_builtins.property
+    def lag(self) -> _duration_pb2.Duration:
+        """From the venue's time of the last message to its arrival, by this machine's
+        clock and the measured skew. Absent before the first.
+        """
+
+    @_builtins.property
+    def clock_skew(self) -> _duration_pb2.Duration:
+        """How far the venue's clock is ahead of this machine's. Absent before it was
+        measured.
+        """
+
+    @_builtins.property
+    def confirmed_time(self) -> _timestamp_pb2.Timestamp:
+        """Up to when the venue's history was read completely, by the venue's clock: for
+        the symbol that is furthest behind. Absent before the first time.
+        """
+
+    @_builtins.property
+    def paused_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when they are held back. Absent while they are not."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        market: _builtins.str = ...,
+        state: Global___ConnectionState.ValueType = ...,
+        sandbox: _builtins.bool = ...,
+        connect_time: _timestamp_pb2.Timestamp | None = ...,
+        last_message_time: _timestamp_pb2.Timestamp | None = ...,
+        lag: _duration_pb2.Duration | None = ...,
+        clock_skew: _duration_pb2.Duration | None = ...,
+        repaired_fills: _builtins.int = ...,
+        confirmed_time: _timestamp_pb2.Timestamp | None = ...,
+        reconnects: _builtins.int = ...,
+        text: _builtins.str = ...,
+        paused: _builtins.bool = ...,
+        paused_until: _timestamp_pb2.Timestamp | None = ...,
+        active_trades: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_skew", b"clock_skew", "confirmed_time", b"confirmed_time", "connect_time", b"connect_time", "lag", b"lag", "last_message_time", b"last_message_time", "paused_until", b"paused_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "active_trades", b"active_trades", "clock_skew", b"clock_skew", "confirmed_time", b"confirmed_time", "connect_time", b"connect_time", "lag", b"lag", "last_message_time", b"last_message_time", "market", b"market", "paused", b"paused", "paused_until", b"paused_until", "reconnects", b"reconnects", "repaired_fills", b"repaired_fills", "sandbox", b"sandbox", "state", b"state", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VenueConnection: _TypeAlias = VenueConnection  # noqa: Y015

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from fillhandler.v1 import execution_service_pb2 as fillhandler_dot_v1_dot_execution__service__pb2
+from fillhandler.v1 import trades_pb2 as fillhandler_dot_v1_dot_trades__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -26,8 +27,11 @@ if _version_not_supported:
 
 
 class ExecutionServiceStub:
-    """Places orders through connections to venues. Trades come with a later version;
-    now it lists the venues.
+    """Places orders through connections to venues and follows them to their end.
+
+    A trade is never placed twice: its intent is durable before anything is sent,
+    and after an ambiguous answer nothing is sent again before the venue has shown
+    that it has no such order (docs/trades.md).
     """
 
     def __init__(self, channel):
@@ -36,6 +40,31 @@ class ExecutionServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ExecuteTrade = channel.unary_unary(
+                '/fillhandler.v1.ExecutionService/ExecuteTrade',
+                request_serializer=fillhandler_dot_v1_dot_trades__pb2.ExecuteTradeRequest.SerializeToString,
+                response_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.ExecuteTradeResponse.FromString,
+                _registered_method=True)
+        self.GetTrade = channel.unary_unary(
+                '/fillhandler.v1.ExecutionService/GetTrade',
+                request_serializer=fillhandler_dot_v1_dot_execution__service__pb2.GetTradeRequest.SerializeToString,
+                response_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.GetTradeResponse.FromString,
+                _registered_method=True)
+        self.ListTrades = channel.unary_unary(
+                '/fillhandler.v1.ExecutionService/ListTrades',
+                request_serializer=fillhandler_dot_v1_dot_execution__service__pb2.ListTradesRequest.SerializeToString,
+                response_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.ListTradesResponse.FromString,
+                _registered_method=True)
+        self.CancelTrade = channel.unary_unary(
+                '/fillhandler.v1.ExecutionService/CancelTrade',
+                request_serializer=fillhandler_dot_v1_dot_execution__service__pb2.CancelTradeRequest.SerializeToString,
+                response_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.CancelTradeResponse.FromString,
+                _registered_method=True)
+        self.ListRetries = channel.unary_unary(
+                '/fillhandler.v1.ExecutionService/ListRetries',
+                request_serializer=fillhandler_dot_v1_dot_execution__service__pb2.ListRetriesRequest.SerializeToString,
+                response_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.ListRetriesResponse.FromString,
+                _registered_method=True)
         self.ListVenues = channel.unary_unary(
                 '/fillhandler.v1.ExecutionService/ListVenues',
                 request_serializer=fillhandler_dot_v1_dot_execution__service__pb2.ListVenuesRequest.SerializeToString,
@@ -44,12 +73,55 @@ class ExecutionServiceStub:
 
 
 class ExecutionServiceServicer:
-    """Places orders through connections to venues. Trades come with a later version;
-    now it lists the venues.
+    """Places orders through connections to venues and follows them to their end.
+
+    A trade is never placed twice: its intent is durable before anything is sent,
+    and after an ambiguous answer nothing is sent again before the venue has shown
+    that it has no such order (docs/trades.md).
     """
 
+    def ExecuteTrade(self, request, context):
+        """Executes a trade and answers when it has ended, or has been undecided for so
+        long that an alert was raised. A caller's deadline or hang-up never stops the
+        trade: the same request again waits for the same trade.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrade(self, request, context):
+        """Returns one trade as it stands. TRADE_NOT_FOUND if there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrades(self, request, context):
+        """Lists trades by their start, oldest first, paged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTrade(self, request, context):
+        """Asks for a trade to be cancelled: a wait ends, an order at the venue is
+        cancelled. Answers once that is durable; the trade ends when the venue has
+        confirmed. ILLEGAL_TRANSITION if it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRetries(self, request, context):
+        """Lists attempts of requests to venues by their time, oldest first, paged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListVenues(self, request, context):
-        """Lists the venues whose payloads are understood, by name.
+        """Lists the venues whose payloads are understood, by name, each with the
+        connections that are configured.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -58,6 +130,31 @@ class ExecutionServiceServicer:
 
 def add_ExecutionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ExecuteTrade': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExecuteTrade,
+                    request_deserializer=fillhandler_dot_v1_dot_trades__pb2.ExecuteTradeRequest.FromString,
+                    response_serializer=fillhandler_dot_v1_dot_execution__service__pb2.ExecuteTradeResponse.SerializeToString,
+            ),
+            'GetTrade': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrade,
+                    request_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.GetTradeRequest.FromString,
+                    response_serializer=fillhandler_dot_v1_dot_execution__service__pb2.GetTradeResponse.SerializeToString,
+            ),
+            'ListTrades': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrades,
+                    request_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.ListTradesRequest.FromString,
+                    response_serializer=fillhandler_dot_v1_dot_execution__service__pb2.ListTradesResponse.SerializeToString,
+            ),
+            'CancelTrade': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTrade,
+                    request_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.CancelTradeRequest.FromString,
+                    response_serializer=fillhandler_dot_v1_dot_execution__service__pb2.CancelTradeResponse.SerializeToString,
+            ),
+            'ListRetries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRetries,
+                    request_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.ListRetriesRequest.FromString,
+                    response_serializer=fillhandler_dot_v1_dot_execution__service__pb2.ListRetriesResponse.SerializeToString,
+            ),
             'ListVenues': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVenues,
                     request_deserializer=fillhandler_dot_v1_dot_execution__service__pb2.ListVenuesRequest.FromString,
@@ -72,9 +169,147 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExecutionService:
-    """Places orders through connections to venues. Trades come with a later version;
-    now it lists the venues.
+    """Places orders through connections to venues and follows them to their end.
+
+    A trade is never placed twice: its intent is durable before anything is sent,
+    and after an ambiguous answer nothing is sent again before the venue has shown
+    that it has no such order (docs/trades.md).
     """
+
+    @staticmethod
+    def ExecuteTrade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fillhandler.v1.ExecutionService/ExecuteTrade',
+            fillhandler_dot_v1_dot_trades__pb2.ExecuteTradeRequest.SerializeToString,
+            fillhandler_dot_v1_dot_execution__service__pb2.ExecuteTradeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fillhandler.v1.ExecutionService/GetTrade',
+            fillhandler_dot_v1_dot_execution__service__pb2.GetTradeRequest.SerializeToString,
+            fillhandler_dot_v1_dot_execution__service__pb2.GetTradeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fillhandler.v1.ExecutionService/ListTrades',
+            fillhandler_dot_v1_dot_execution__service__pb2.ListTradesRequest.SerializeToString,
+            fillhandler_dot_v1_dot_execution__service__pb2.ListTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTrade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fillhandler.v1.ExecutionService/CancelTrade',
+            fillhandler_dot_v1_dot_execution__service__pb2.CancelTradeRequest.SerializeToString,
+            fillhandler_dot_v1_dot_execution__service__pb2.CancelTradeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRetries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/fillhandler.v1.ExecutionService/ListRetries',
+            fillhandler_dot_v1_dot_execution__service__pb2.ListRetriesRequest.SerializeToString,
+            fillhandler_dot_v1_dot_execution__service__pb2.ListRetriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListVenues(request,

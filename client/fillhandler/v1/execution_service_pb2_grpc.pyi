@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from fillhandler.v1 import execution_service_pb2 as _execution_service_pb2
+from fillhandler.v1 import trades_pb2 as _trades_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -27,31 +28,122 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ExecutionServiceStub:
-    """Places orders through connections to venues. Trades come with a later version;
-    now it lists the venues.
+    """Places orders through connections to venues and follows them to their end.
+
+    A trade is never placed twice: its intent is durable before anything is sent,
+    and after an ambiguous answer nothing is sent again before the venue has shown
+    that it has no such order (docs/trades.md).
     """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExecutionServiceAsyncStub: ...
+    ExecuteTrade: _grpc.UnaryUnaryMultiCallable[_trades_pb2.ExecuteTradeRequest, _execution_service_pb2.ExecuteTradeResponse]
+    """Executes a trade and answers when it has ended, or has been undecided for so
+    long that an alert was raised. A caller's deadline or hang-up never stops the
+    trade: the same request again waits for the same trade.
+    """
+    GetTrade: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.GetTradeRequest, _execution_service_pb2.GetTradeResponse]
+    """Returns one trade as it stands. TRADE_NOT_FOUND if there is none."""
+    ListTrades: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListTradesRequest, _execution_service_pb2.ListTradesResponse]
+    """Lists trades by their start, oldest first, paged."""
+    CancelTrade: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.CancelTradeRequest, _execution_service_pb2.CancelTradeResponse]
+    """Asks for a trade to be cancelled: a wait ends, an order at the venue is
+    cancelled. Answers once that is durable; the trade ends when the venue has
+    confirmed. ILLEGAL_TRANSITION if it has ended.
+    """
+    ListRetries: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListRetriesRequest, _execution_service_pb2.ListRetriesResponse]
+    """Lists attempts of requests to venues by their time, oldest first, paged."""
     ListVenues: _grpc.UnaryUnaryMultiCallable[_execution_service_pb2.ListVenuesRequest, _execution_service_pb2.ListVenuesResponse]
-    """Lists the venues whose payloads are understood, by name."""
+    """Lists the venues whose payloads are understood, by name, each with the
+    connections that are configured.
+    """
 
 @_typing.type_check_only
 class ExecutionServiceAsyncStub(ExecutionServiceStub):
-    """Places orders through connections to venues. Trades come with a later version;
-    now it lists the venues.
+    """Places orders through connections to venues and follows them to their end.
+
+    A trade is never placed twice: its intent is durable before anything is sent,
+    and after an ambiguous answer nothing is sent again before the venue has shown
+    that it has no such order (docs/trades.md).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ExecuteTrade: _aio.UnaryUnaryMultiCallable[_trades_pb2.ExecuteTradeRequest, _execution_service_pb2.ExecuteTradeResponse]  # type: ignore[assignment]
+    """Executes a trade and answers when it has ended, or has been undecided for so
+    long that an alert was raised. A caller's deadline or hang-up never stops the
+    trade: the same request again waits for the same trade.
+    """
+    GetTrade: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.GetTradeRequest, _execution_service_pb2.GetTradeResponse]  # type: ignore[assignment]
+    """Returns one trade as it stands. TRADE_NOT_FOUND if there is none."""
+    ListTrades: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListTradesRequest, _execution_service_pb2.ListTradesResponse]  # type: ignore[assignment]
+    """Lists trades by their start, oldest first, paged."""
+    CancelTrade: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.CancelTradeRequest, _execution_service_pb2.CancelTradeResponse]  # type: ignore[assignment]
+    """Asks for a trade to be cancelled: a wait ends, an order at the venue is
+    cancelled. Answers once that is durable; the trade ends when the venue has
+    confirmed. ILLEGAL_TRANSITION if it has ended.
+    """
+    ListRetries: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListRetriesRequest, _execution_service_pb2.ListRetriesResponse]  # type: ignore[assignment]
+    """Lists attempts of requests to venues by their time, oldest first, paged."""
     ListVenues: _aio.UnaryUnaryMultiCallable[_execution_service_pb2.ListVenuesRequest, _execution_service_pb2.ListVenuesResponse]  # type: ignore[assignment]
-    """Lists the venues whose payloads are understood, by name."""
+    """Lists the venues whose payloads are understood, by name, each with the
+    connections that are configured.
+    """
 
 class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Places orders through connections to venues. Trades come with a later version;
-    now it lists the venues.
+    """Places orders through connections to venues and follows them to their end.
+
+    A trade is never placed twice: its intent is durable before anything is sent,
+    and after an ambiguous answer nothing is sent again before the venue has shown
+    that it has no such order (docs/trades.md).
     """
+
+    @_abc_1.abstractmethod
+    def ExecuteTrade(
+        self,
+        request: _trades_pb2.ExecuteTradeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.ExecuteTradeResponse, _abc.Awaitable[_execution_service_pb2.ExecuteTradeResponse]]:
+        """Executes a trade and answers when it has ended, or has been undecided for so
+        long that an alert was raised. A caller's deadline or hang-up never stops the
+        trade: the same request again waits for the same trade.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTrade(
+        self,
+        request: _execution_service_pb2.GetTradeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.GetTradeResponse, _abc.Awaitable[_execution_service_pb2.GetTradeResponse]]:
+        """Returns one trade as it stands. TRADE_NOT_FOUND if there is none."""
+
+    @_abc_1.abstractmethod
+    def ListTrades(
+        self,
+        request: _execution_service_pb2.ListTradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.ListTradesResponse, _abc.Awaitable[_execution_service_pb2.ListTradesResponse]]:
+        """Lists trades by their start, oldest first, paged."""
+
+    @_abc_1.abstractmethod
+    def CancelTrade(
+        self,
+        request: _execution_service_pb2.CancelTradeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.CancelTradeResponse, _abc.Awaitable[_execution_service_pb2.CancelTradeResponse]]:
+        """Asks for a trade to be cancelled: a wait ends, an order at the venue is
+        cancelled. Answers once that is durable; the trade ends when the venue has
+        confirmed. ILLEGAL_TRANSITION if it has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRetries(
+        self,
+        request: _execution_service_pb2.ListRetriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_service_pb2.ListRetriesResponse, _abc.Awaitable[_execution_service_pb2.ListRetriesResponse]]:
+        """Lists attempts of requests to venues by their time, oldest first, paged."""
 
     @_abc_1.abstractmethod
     def ListVenues(
@@ -59,6 +151,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_service_pb2.ListVenuesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_service_pb2.ListVenuesResponse, _abc.Awaitable[_execution_service_pb2.ListVenuesResponse]]:
-        """Lists the venues whose payloads are understood, by name."""
+        """Lists the venues whose payloads are understood, by name, each with the
+        connections that are configured.
+        """
 
 def add_ExecutionServiceServicer_to_server(servicer: ExecutionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

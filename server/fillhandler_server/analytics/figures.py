@@ -69,6 +69,14 @@ class OrderFigures:
     fill_ratio: float | None = None
     first_fill: Percentiles | None = None
     complete: Percentiles | None = None
+    calls: int = 0
+    """Orders that were placed from here, or tried to be."""
+    retries: int = 0
+    """Attempts beyond the first of each."""
+    retry_rate: float | None = None
+    """(attempts - calls) / calls."""
+    retried_ratio: float | None = None
+    """Those that took more than one attempt / calls."""
 
 
 class FillTally:
@@ -196,6 +204,10 @@ def order_figures(parts: Iterable[tuple[OrderGroup, OrderSum]]) -> OrderFigures:
         fill_ratio=_fill_ratio(by_symbol),
         first_fill=percentiles(total.first_fill),
         complete=percentiles(total.complete),
+        calls=total.calls,
+        retries=total.attempts - total.calls,
+        retry_rate=(total.attempts - total.calls) / total.calls if total.calls else None,
+        retried_ratio=total.retried / total.calls if total.calls else None,
     )
 
 

@@ -33,6 +33,12 @@ from fillhandler_server.codec.messages import (
     report_to_bytes,
     to_timestamp,
 )
+from fillhandler_server.codec.trades import (
+    request_from_message,
+    request_to_message,
+    terms_from_bytes,
+    terms_to_bytes,
+)
 
 __all__ = [
     "FILL_BODIES",
@@ -52,6 +58,10 @@ __all__ = [
     "report_from_bytes",
     "report_from_message",
     "report_to_bytes",
+    "request_from_message",
+    "request_to_message",
+    "terms_from_bytes",
+    "terms_to_bytes",
     "to_timestamp",
     "varint",
 ]

@@ -7,6 +7,7 @@ from typing import Final
 
 from fillhandler.v1 import events_pb2, fills_pb2
 from fillhandler_server.codec.messages import fill_from_message, from_timestamp, report_from_message
+from fillhandler_server.codec.trades import TRADE_READERS, read_connection
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.fills import Fill, FillKey
 from fillhandler_server.domain.orders import Order
@@ -74,6 +75,8 @@ def event_from_message(message: events_pb2.Event, book: ev.Book) -> ev.Event:
             import_id=imported.import_id,
             sequence=message.sequence,
         )
+    if kind == "connection_changed":
+        return read_connection(message)
     if message.order_number == message.sequence:
         order = Order(message.order_number, message.venue, message.account)
     else:
@@ -172,4 +175,5 @@ _READERS: Final[dict[str, Callable[[events_pb2.Event, Order, ev.Book], ev.OrderE
     "order_reported": _read_reported,
     "order_merged": _read_merged,
     "order_anomaly": _read_anomaly,
+    **TRADE_READERS,
 }

@@ -13,6 +13,7 @@ from fillhandler_server.codec.messages import (
     report_to_message,
     to_timestamp,
 )
+from fillhandler_server.codec.trades import TRADE_BODIES, connection_message
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.fills import Fill, FillKey, time_of
 from fillhandler_server.domain.numbers import canonical
@@ -161,6 +162,8 @@ def event_message(event: ev.Event) -> events_pb2.Event:
                 import_id=event.import_id,
             )
         )
+    if isinstance(event, ev.ConnectionChanged):
+        return connection_message(event)
     order = event.order
     message = events_pb2.Event(
         venue=order.venue,
@@ -259,4 +262,5 @@ _BODIES: Final[dict[type, Callable[[events_pb2.Event, Any], None]]] = {
     ev.OrderReported: _reported_body,
     ev.OrderMerged: _merged_body,
     ev.OrderAnomaly: _anomaly_body,
+    **TRADE_BODIES,
 }

@@ -119,6 +119,30 @@ class PayloadTooLargeError(FillHandlerError):
     reason = "PAYLOAD_TOO_LARGE"
 
 
+class TradeNotFoundError(FillHandlerError):
+    """No trade has this id."""
+
+    reason = "TRADE_NOT_FOUND"
+
+
+class IllegalTransitionError(FillHandlerError):
+    """A trade that has ended cannot be cancelled."""
+
+    reason = "ILLEGAL_TRANSITION"
+
+
+class RequestIdReusedError(FillHandlerError):
+    """The request id is that of a trade with other content. Nothing was traded."""
+
+    reason = "REQUEST_ID_REUSED"
+
+
+class VenueUnavailableError(FillHandlerError):
+    """The connection that a trade needs has not been made yet. Nothing was traded."""
+
+    reason = "VENUE_UNAVAILABLE"
+
+
 class StoreUnavailableError(FillHandlerError):
     """The store does not take writes now; the outcome of what was under way is unknown."""
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from fillhandler_server.domain.fills import Fill, FillKey, FillState
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.reports import OrderReport
+from fillhandler_server.domain.trades import Failure, Operation, TradeBook, TradeOutcome, TradeTerms
 
 
 class AnomalyKind(IntEnum):
@@ -139,7 +140,11 @@ class OrderAnomaly:
 
 @dataclass(slots=True, eq=False)
 class OrdersCleared:
-    """Final orders were hidden from the read models."""
+    """Final orders were hidden from the read models.
+
+    `count` says which ones, too: of those that were final at or before `before`, and are of the venue, account
+    and symbol if one is given, so many whose last events are the oldest.
+    """
 
     count: int
     before: int
@@ -161,6 +166,118 @@ class StateImported:
     sequence: int = 0
 
 
+@dataclass(slots=True, eq=False)
+class TradeStarted:
+    """A trade's intent: `order` is the one that will be placed, registered by the event before."""
+
+    order: Order
+    trade_id: str
+    request_id: str
+    terms: TradeTerms
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class TradeContinued:
+    """A trade places what is left of it as another order, registered by the event before."""
+
+    order: Order
+    trade_id: str
+    number: int
+    """Which of the trade's orders it is, from 1."""
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class RequestSucceeded:
+    """A venue took a request for a trade's last order."""
+
+    order: Order
+    trade_id: str
+    attempt: int
+    operation: Operation
+    send_time: int
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class RequestFailed:
+    """A request for a trade's last order failed: `retry_scheduled` where another follows, else
+    `retry_exhausted`."""
+
+    order: Order
+    trade_id: str
+    failure: Failure
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class TradeCancelRequested:
+    """Somebody asked for a trade to be cancelled."""
+
+    order: Order
+    trade_id: str
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class TradeFinished:
+    """A trade ended."""
+
+    order: Order
+    trade_id: str
+    outcome: TradeOutcome
+    error_class: str
+    text: str
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class AlertRaised:
+    """Something about a trade needs somebody."""
+
+    order: Order
+    trade_id: str
+    rule: str
+    text: str
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class AlertCleared:
+    """It needs nobody any more."""
+
+    order: Order
+    trade_id: str
+    rule: str
+    sequence: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class ConnectionChanged:
+    """A connection to a venue came, went, or repaired a gap."""
+
+    venue: str
+    account: str
+    market: str
+    connected: bool
+    text: str = ""
+    repaired_fills: int = 0
+    symbol: str = ""
+    confirmed_time: int | None = None
+    sequence: int = 0
+
+
+TradeEvent = (
+    TradeStarted
+    | TradeContinued
+    | RequestSucceeded
+    | RequestFailed
+    | TradeCancelRequested
+    | TradeFinished
+    | AlertRaised
+    | AlertCleared
+)
 OrderEvent = (
     FillRecorded
     | FillEnriched
@@ -171,8 +288,11 @@ OrderEvent = (
     | OrderReported
     | OrderMerged
     | OrderAnomaly
+    | TradeEvent
 )
-Event = OrderEvent | OrdersCleared | StateImported
+PlainEvent = OrdersCleared | StateImported | ConnectionChanged
+"""Those that concern no single order."""
+Event = OrderEvent | PlainEvent
 
 
 class Book(Protocol):
@@ -201,6 +321,10 @@ class Book(Protocol):
 
     def conflict(self, order: Order, key: FillKey, digest: str) -> int:
         """Sequence of this very conflict if it was seen before, else 0."""
+
+    @property
+    def trades(self) -> TradeBook:
+        """The trades at hand."""
 
     resolved: dict[tuple[str, str, str, str, str], Order]
     """(venue, account, market, symbol, order id) → order, as fills named them; emptied in doubt."""

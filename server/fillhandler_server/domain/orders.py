@@ -29,6 +29,7 @@ class Order(Lifecycle):
 
     __slots__ = (
         "account",
+        "attempts",
         "base_currency",
         "cleared",
         "client_order_id",
@@ -56,7 +57,6 @@ class Order(Lifecycle):
         "order_ids",
         "previous_order_id",
         "quote_currency",
-        "retry_count",
         "reversals",
         "reversed_quantity",
         "sequence",
@@ -113,7 +113,8 @@ class Order(Lifecycle):
         self.inferred_count = 0
         """Inferred fills there ever were: each has its own id."""
 
-        self.retry_count = 0
+        self.attempts = 0
+        """Requests to place it that were answered or failed; 0 for an order that others placed."""
         self.status = int(OrderStatus.UNKNOWN)
         self.sequence = 0
         self.update_time = 0
@@ -306,7 +307,7 @@ class Order(Lifecycle):
         self.header = None
         self._absorb_sums(other)
         self.absorb_reports(other)
-        self.retry_count += other.retry_count
+        self.attempts += other.attempts
 
     def _absorb_sums(self, other: Order) -> None:
         self.cumulative = _add(self.cumulative, other.cumulative)
@@ -371,6 +372,11 @@ class Order(Lifecycle):
         if self.order_quantity is None:
             return None
         return max(ZERO, _subtract(self.order_quantity, self.cumulative))
+
+    @property
+    def retry_count(self) -> int:
+        """Attempts to place it beyond the first."""
+        return max(0, self.attempts - 1)
 
     @property
     def overfill(self) -> Decimal:

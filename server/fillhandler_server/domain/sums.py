@@ -224,7 +224,18 @@ def _bucket_start(bucket: int) -> int:
 class OrderSum:
     """Orders of one (venue, account, symbol): all of them, or those that became final in one hour."""
 
-    __slots__ = ("complete", "conflicts", "filled", "first_fill", "ordered", "over", "statuses")
+    __slots__ = (
+        "attempts",
+        "calls",
+        "complete",
+        "conflicts",
+        "filled",
+        "first_fill",
+        "ordered",
+        "over",
+        "retried",
+        "statuses",
+    )
 
     def __init__(self) -> None:
         self.statuses: dict[int, int] = {}
@@ -237,6 +248,12 @@ class OrderSum:
         """Orders that nothing more is to be expected of though their status is not a final one."""
         self.conflicts = 0
         """Conflicting copies of fills; counted in totals, not by hour."""
+        self.calls = 0
+        """Orders that were placed from here, or tried to be."""
+        self.attempts = 0
+        """Attempts to place them."""
+        self.retried = 0
+        """Those that took more than one."""
 
     def count(self, counted: Counted, sign: int = 1) -> None:
         """Counts an order, or takes it out again."""
@@ -246,6 +263,10 @@ class OrderSum:
         else:
             self.statuses.pop(counted.status, None)
         self.over += sign * counted.over
+        if counted.attempts:
+            self.calls += sign
+            self.attempts += sign * counted.attempts
+            self.retried += sign * (counted.attempts > 1)
         if counted.ordered is not None:
             self.filled = _fma(counted.filled, Decimal(sign), self.filled)
             self.ordered = _fma(counted.ordered, Decimal(sign), self.ordered)
@@ -260,6 +281,9 @@ class OrderSum:
             self.statuses[status] = self.statuses.get(status, 0) + number
         self.over += other.over
         self.conflicts += other.conflicts
+        self.calls += other.calls
+        self.attempts += other.attempts
+        self.retried += other.retried
         self.filled = _add(self.filled, other.filled)
         self.ordered = _add(self.ordered, other.ordered)
         self.first_fill.merge(other.first_fill)
@@ -290,6 +314,7 @@ class OrderSum:
             "complete": self.complete.buckets,
             "over": self.over,
             "conflicts": self.conflicts,
+            "calls": [self.calls, self.attempts, self.retried],
         }
 
     @classmethod
@@ -301,13 +326,25 @@ class OrderSum:
         made.first_fill = Histogram({int(k): n for k, n in state["first_fill"].items()})
         made.complete = Histogram({int(k): n for k, n in state["complete"].items()})
         made.over, made.conflicts = state["over"], state["conflicts"]
+        # Rows of schema 2 know of no calls.
+        made.calls, made.attempts, made.retried = state.get("calls", (0, 0, 0))
         return made
 
 
 class Counted:
     """What of an order is in the sums now, so that it can be taken out when the order moves."""
 
-    __slots__ = ("complete_span", "filled", "first_span", "group", "hour", "ordered", "over", "status")
+    __slots__ = (
+        "attempts",
+        "complete_span",
+        "filled",
+        "first_span",
+        "group",
+        "hour",
+        "ordered",
+        "over",
+        "status",
+    )
 
     def __init__(self, order: Order) -> None:
         self.group = (order.venue, order.account, order.symbol)
@@ -319,6 +356,7 @@ class Counted:
         when = complete if complete is not None else order.update_time
         self.hour = when // HOUR if final else None
         self.over = int(order.is_final and not final)
+        self.attempts = order.attempts
         self.first_span: int | None = None
         self.complete_span: int | None = None
         if order.status == OrderStatus.FILLED and order.create_time is not None:
@@ -343,6 +381,7 @@ class Counted:
             self.first_span,
             self.complete_span,
             self.over,
+            self.attempts,
         ]
 
     @classmethod
@@ -354,6 +393,7 @@ class Counted:
         made.ordered = None if state[4] is None else Decimal(state[4])
         made.filled = Decimal(state[5])
         made.hour, made.first_span, made.complete_span, made.over = state[6:10]
+        made.attempts = state[10] if len(state) > 10 else 0
         return made
 
 

@@ -26,7 +26,6 @@ from fillhandler_server.domain.reversals import Reversals
 from fillhandler_server.engine.amending import spanning
 from fillhandler_server.engine.folding import compare_terms, fold_recorded, may_follow
 from fillhandler_server.engine.inferring import PREFIX
-from fillhandler_server.engine.noting import Noting
 from fillhandler_server.engine.resolving import (
     by_client_id_alone,
     find,
@@ -35,6 +34,7 @@ from fillhandler_server.engine.resolving import (
     known_orders,
     only,
 )
+from fillhandler_server.engine.trading import Trading
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,7 @@ class Result:
     applied: bool = True
 
 
-class Engine(Noting):
+class Engine(Trading):
     """Takes commands, one after the other, and hands on the events they become.
 
     Each event is folded as soon as it is decided, so that the next command sees it. The shell makes the

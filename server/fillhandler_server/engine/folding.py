@@ -24,6 +24,7 @@ from fillhandler_server.domain.reports import (
     report_digest,
 )
 from fillhandler_server.domain.reversals import Reversals
+from fillhandler_server.engine.trade_folding import fold_trade, renumber_trades
 
 _SEPARATORS: Final = ("/", "-", "_")
 _NO_CURRENCIES: Final = frozenset({"PERP", "SWAP"})
@@ -72,9 +73,12 @@ def fold(book: Book, event: Event, now: int) -> None:
     if isinstance(event, ev.FillRecorded):
         fold_recorded(book, event.order, event.fill, event.sequence, now)
         return
-    if isinstance(event, (ev.OrdersCleared, ev.StateImported)):
+    if isinstance(event, ev.PlainEvent):
         return
-    _FOLDS[type(event)](book, event)
+    if isinstance(event, ev.TradeEvent):
+        fold_trade(book, event, now)
+    else:
+        _FOLDS[type(event)](book, event)
     order = event.order
     order.sequence = event.sequence
     order.update_time = now
@@ -366,6 +370,7 @@ def _fold_merged(book: Book, event: ev.OrderMerged) -> None:
         roots = {order.reversals.root(key) for key in (*order.reversals.busted, *order.reversals.previous)}
         taken = [_taken_away(book, order, root) for root in roots]
         order.reversed_quantity = reduce(EXACT.add, taken, ZERO)
+    renumber_trades(book, merged.number, order.number, event.sequence)
     book.remove_order(merged, order)
 
 

@@ -56,7 +56,7 @@ class Noting:
         self._sink(event, self.now)
         return self.head
 
-    def emit(self, event: ev.OrdersCleared | ev.StateImported) -> int:
+    def emit(self, event: ev.PlainEvent) -> int:
         """Adds an event that concerns no single order. Returns its sequence."""
         return self._emit(event)
 

@@ -27,7 +27,7 @@ from fillhandler_server.projections.working_set import WorkingSet
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import ImportMode, Imports
 from fillhandler_server.transfer.reading import document_lines, to_document
-from fillhandler_server.writer import Session, Writer
+from fillhandler_server.writer import Session, Timing, Writer
 
 T = TypeVar("T")
 
@@ -40,6 +40,11 @@ def default_folder() -> Path:
     return server.with_name(f"{server.name}-in-process")
 
 
+def _seconds(hours: float) -> float:
+    # A Decimal is a number of hours, too.
+    return float(hours) * 3600
+
+
 class Embedded:
     """An open store with its writer. Its methods may be called from any thread."""
 
@@ -50,12 +55,15 @@ class Embedded:
         instruments: object = (),
         value_places: object = (),
         clock: Callable[[], int] = time.time_ns,
+        *,
+        max_order_age_hours: float = 0,
     ) -> None:
         """
         Args:
             data_dir, key_file: where the data is, and its key.
             instruments, value_places: what payloads do not say, as the server's settings have it.
             clock: gives nanoseconds since the epoch.
+            max_order_age_hours: see `clear_after`.
 
         Raises:
             StoreRefusedError: the store cannot be used; nothing was changed.
@@ -69,7 +77,8 @@ class Embedded:
             raise
         try:
             self.instruments = InstrumentTable(data_dir, venues.SHIPPED, instruments, value_places)
-            self.writer = Writer(self.store, WorkingSet.over, clock)
+            self._timing = Timing(clear_after_seconds=_seconds(max_order_age_hours))
+            self.writer = Writer(self.store, WorkingSet.over, clock, timing=self._timing)
             self._imports = Imports(self.store, self.writer)
             self.writer.start()
         except BaseException:
@@ -94,6 +103,11 @@ class Embedded:
     def do_settled(self, work: Callable[[Session], T]) -> T:
         """As `do`, for work that needs the rows of the projections true."""
         return self.do(self.writer.settled(work))
+
+    def clear_after(self, hours: float) -> None:
+        """How long orders that have ended stay in the lists, 0 for ever; see `Timing.clear_after`."""
+        if not self._closed:
+            self.do(lambda session: self._timing.clear_after(_seconds(hours)))
 
     def orders(self, query: OrderQuery) -> Iterator[Order]:
         """Orders by number, oldest first, as they are now."""

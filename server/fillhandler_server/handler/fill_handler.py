@@ -54,7 +54,11 @@ class FillHandler:
         """The configuration, a dict. What is set counts from then on; `debug_mode` acts at once."""
         data_dir: Path = self.config["data_dir"]
         self._embedded = Embedded(
-            data_dir, self.config["key_file"], self.config["instruments"], self.config["value_places"]
+            data_dir,
+            self.config["key_file"],
+            self.config["instruments"],
+            self.config["value_places"],
+            max_order_age_hours=self.config["max_order_age_hours"],
         )
         self._history: deque[FillEvent] = deque()
         self._history_lock = threading.Lock()
@@ -204,7 +208,9 @@ class FillHandler:
     def clear_completed_orders(self) -> int:
         """Hides orders that ended more than `max_order_age_hours` ago, and frees their memory.
 
-        Fills, duplicates and statistics are untouched, and a late fill brings its order back.
+        That is by the venue's clock: history that was recorded only now would stay as long by itself, and is
+        hidden here at once. With 0, all that ended. Fills, duplicates and statistics are untouched, and a
+        late fill brings its order back.
 
         Returns:
             How many it hid.
@@ -273,6 +279,8 @@ class FillHandler:
             self._debug(on=value)
         elif name == "fill_history_limit":
             self._keep([], limit=value)
+        elif name == "max_order_age_hours":
+            self._embedded.clear_after(value)
 
     def _debug(self, *, on: bool) -> None:
         if on and self._level_before is None:

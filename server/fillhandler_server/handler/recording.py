@@ -174,7 +174,8 @@ def statistics(session: Session) -> dict[str, Any]:
         "orders_by_status": {OrderStatus(status).name: count for status, count in orders.statuses},
         "completion_rate": orders.completion_rate or 0.0,
         "fill_ratio": orders.fill_ratio,
-        "total_retries": 0,  # only what sends orders retries
+        "total_retries": orders.retries,
+        "retry_rate": orders.retry_rate,
         "total_fees": {currency: plain(amount) for currency, amount in fills.fees},
         "notional": {currency: plain(amount) for currency, amount in fills.notional if currency},
         "notional_without_currency": [plain(amount) for currency, amount in fills.notional if not currency],

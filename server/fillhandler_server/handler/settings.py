@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from fillhandler_server.domain.errors import InvalidFieldError, Violation
 from fillhandler_server.domain.instrument_fields import read_instruments
-
-RETRYABLE_ERRORS: Final = ("network_error", "rate_limit", "timeout", "exchange_error")
-"""The words of `retry_config['retryable_errors']`, all of which are retried by default."""
+from fillhandler_server.domain.retry_config import RETRY_KEYS, number, shown, whole
+from fillhandler_server.trading_settings import read_connections
 
 
 class Key(NamedTuple):
@@ -53,7 +50,7 @@ class Section(dict[str, Any]):
         self._path = path
         self._changed = changed
         if given is not None and not isinstance(given, Mapping):
-            raise InvalidFieldError.of(path.rstrip(".") or "config", f"must be a dict, not {_shown(given)}")
+            raise InvalidFieldError.of(path.rstrip(".") or "config", f"must be a dict, not {shown(given)}")
         super().update(self._read({name: key.default for name, key in keys.items()} | dict(given or {})))
 
     def _read(self, given: Mapping[Any, Any]) -> dict[str, Any]:
@@ -108,33 +105,9 @@ class Section(dict[str, Any]):
     __delitem__ = pop = popitem = clear = _refuse
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _number(least: float, most: float) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or not least <= value <= most:
-            raise ValueError(f"must be a number from {least:g} to {most:g}, not {_shown(value)}")
-        return value
-
-    return read
-
-
-def _whole(least: int, most: int) -> Callable[[Any], Any]:
-    def read(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}, not {_shown(value)}")
-        return value
-
-    return read
-
-
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be True or False, not {_shown(value)}")
+        raise ValueError(f"must be True or False, not {shown(value)}")
     return value
 
 
@@ -142,18 +115,8 @@ def _path(value: Any) -> Path | None:
     if value is None:
         return None
     if not isinstance(value, str | os.PathLike) or not (text := os.fspath(value)) or isinstance(text, bytes):
-        raise ValueError(f"must be a path, not {_shown(value)}")
+        raise ValueError(f"must be a path, not {shown(value)}")
     return Path(text).expanduser()
-
-
-def _words(value: Any) -> list[str]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(f"must be a list of {', '.join(RETRYABLE_ERRORS)}, not {_shown(value)}")
-    words = list(value)
-    for word in words:
-        if word not in RETRYABLE_ERRORS:
-            raise ValueError(f"{_shown(word)} is none of {', '.join(RETRYABLE_ERRORS)}")
-    return words
 
 
 def _tables(name: str) -> Callable[[Any], Any]:
@@ -164,26 +127,23 @@ def _tables(name: str) -> Callable[[Any], Any]:
     return read
 
 
-_DAY_SECONDS: Final = 86_400
+def _connections(value: Any) -> Any:
+    read_connections(value)
+    return value
 
-RETRY_KEYS: Final = {
-    "max_retries": Key(3, _whole(0, 1_000)),
-    "base_delay": Key(1.0, _number(0, _DAY_SECONDS)),
-    "max_delay": Key(30.0, _number(0, _DAY_SECONDS)),
-    "exponential_base": Key(2.0, _number(1, 100)),
-    "jitter_factor": Key(0.1, _number(0, 1)),
-    "retryable_errors": Key(RETRYABLE_ERRORS, _words),
-}
+
+_RETRY_KEYS: Final = {name: Key(*key) for name, key in RETRY_KEYS.items()}
 
 KEYS: Final = {
-    "retry_config": Key(None, lambda given: Section(RETRY_KEYS, given, "retry_config.")),
-    "slippage_tolerance": Key(0.005, _number(0, 1)),
-    "max_order_age_hours": Key(24, _number(0, 1_000_000)),
-    "fill_history_limit": Key(1_000, _whole(0, 10_000_000)),
+    "retry_config": Key(None, lambda given: Section(_RETRY_KEYS, given, "retry_config.")),
+    "slippage_tolerance": Key(0.005, number(0, 1)),
+    "max_order_age_hours": Key(24, number(0, 1_000_000)),
+    "fill_history_limit": Key(1_000, whole(0, 10_000_000)),
     "debug_mode": Key(False, _flag),
     "key_file": Key(None, _path, fixed=True),
     "instruments": Key((), _tables("instruments"), fixed=True),
     "value_places": Key((), _tables("value_places"), fixed=True),
+    "connections": Key((), _connections, fixed=True),
 }
 
 

@@ -21,7 +21,7 @@ from sqlite_utils import Migrations  # noqa: E402
 
 from fillhandler_server.codec import decode_batch  # noqa: E402
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Raised where a program of before must not write to the tables any more: it refuses a newer one."""
 CACHE_KIB: Final = 64 * 1024
 # Checkpoints of a few pages each would sync the main file all the time.
@@ -290,7 +290,77 @@ def _gaps(db: Database) -> None:
     db.execute("CREATE TABLE gaps (order_number INTEGER PRIMARY KEY) STRICT")
 
 
+@migrations(name="0006_trades")
+def _trades(db: Database) -> None:
+    # `trades` is taken: it finds fills by the venue's trade id.
+    db.execute(
+        """
+        CREATE TABLE executed_trades (
+            trade_id TEXT PRIMARY KEY,
+            request_id TEXT NOT NULL UNIQUE,
+            venue TEXT NOT NULL,
+            account TEXT NOT NULL,
+            symbol TEXT NOT NULL,
+            start_time INTEGER NOT NULL,
+            start_sequence INTEGER NOT NULL UNIQUE,
+            outcome INTEGER NOT NULL,
+            finish_time INTEGER,
+            sequence INTEGER NOT NULL,
+            terms BLOB NOT NULL,
+            state TEXT NOT NULL
+        ) STRICT
+        """
+    )
+    db.execute(
+        "CREATE INDEX orders_inferred ON orders (number) WHERE instr(state, '\"inferred_sequence\"') > 0"
+    )
+    db.execute("CREATE INDEX active_trades ON executed_trades (start_sequence) WHERE outcome = 0")
+    db.execute("CREATE TABLE trade_orders (order_number INTEGER PRIMARY KEY, trade_id TEXT NOT NULL) STRICT")
+    db.execute(
+        """
+        CREATE TABLE attempts (
+            sequence INTEGER PRIMARY KEY,
+            trade_id TEXT NOT NULL,
+            order_number INTEGER NOT NULL,
+            operation INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            outcome INTEGER NOT NULL,
+            error_class TEXT NOT NULL,
+            maybe_applied INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            delay INTEGER,
+            send_time INTEGER NOT NULL,
+            commit_time INTEGER NOT NULL
+        ) STRICT
+        """
+    )
+    db.execute("CREATE INDEX attempts_of_trade ON attempts (trade_id, sequence)")
+    db.execute("CREATE INDEX attempts_of_order ON attempts (order_number)")
+    db.execute(
+        """
+        CREATE TABLE connections (
+            venue TEXT NOT NULL,
+            account TEXT NOT NULL,
+            market TEXT NOT NULL,
+            repaired_fills INTEGER NOT NULL,
+            confirmed TEXT NOT NULL,
+            PRIMARY KEY (venue, account, market)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+
+
+@migrations(name="0007_resting_orders")
+def _resting_orders(db: Database) -> None:
+    # By the last event that moved them: those that ended long ago are found without a look at the others.
+    db.execute("CREATE INDEX orders_resting ON orders (sequence) WHERE final = 1 AND cleared = 0")
+
+
 PROJECTION_TABLES: Final = (
+    "executed_trades",
+    "trade_orders",
+    "attempts",
+    "connections",
     "fills",
     "fill_changes",
     "gaps",

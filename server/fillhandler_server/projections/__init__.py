@@ -5,7 +5,7 @@ This module is their port: what the writer and the RPCs know of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -14,6 +14,7 @@ from fillhandler_server.domain.events import Book, Event, OrdersCleared
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.domain.sums import Scope, Sums
+from fillhandler_server.domain.trades import Trade, TradeBook
 from fillhandler_server.journal import Batch
 
 T = TypeVar("T")
@@ -86,6 +87,75 @@ class ListedAnomaly:
     order: Order
 
 
+@dataclass(frozen=True, slots=True)
+class TradeQuery:
+    """Which trades to list; empty and None mean all."""
+
+    venue: str = ""
+    account: str = ""
+    symbol: str = ""
+    active: bool = False
+    start_time: int | None = None
+    end_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTrade:
+    """A trade and its orders as they stand, oldest first."""
+
+    trade: Trade
+    orders: list[Order]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptQuery:
+    """Which attempts of requests to list; empty, 0 and None mean all."""
+
+    venue: str = ""
+    account: str = ""
+    symbol: str = ""
+    trade_id: str = ""
+    error_class: str = ""
+    outcome: int = 0
+    start_time: int | None = None
+    end_time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAttempt:
+    """An attempt, and its order as it stands now. Nanoseconds; `delay` is None where no other followed."""
+
+    sequence: int
+    trade_id: str
+    operation: int
+    attempt: int
+    outcome: int
+    error_class: str
+    maybe_applied: bool
+    text: str
+    delay: int | None
+    send_time: int
+    commit_time: int
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTotals:
+    """What is kept of a connection to a venue."""
+
+    repaired_fills: int
+    confirmed: dict[str, int]
+    """Symbol, or "" for all → up to when its history was read completely, nanoseconds."""
+
+
+class WorkingTrades(TradeBook, Protocol):
+    """The engine's trades with what else is kept beside them. Owned by the writer's thread."""
+
+    @property
+    def connections(self) -> Mapping[tuple[str, str, str], ConnectionTotals]:
+        """By venue, account and market."""
+
+
 class RunningSums(Protocol):
     """Statistics as running sums."""
 
@@ -109,6 +179,10 @@ class WorkingBook(Book, Protocol):
     """Orders whose venue counts more than was recorded and inferred."""
     opened_gaps: list[int]
     """Those that came to be so since somebody emptied this."""
+
+    @property
+    def trades(self) -> WorkingTrades:
+        """The trades at hand, and what is kept of connections."""
 
     @property
     def statistics(self) -> RunningSums:
@@ -158,8 +232,24 @@ class WorkingBook(Book, Protocol):
         At most `limit`; the next call goes on behind them. Once all rows are flushed.
         """
 
-    def clearable(self, event: OrdersCleared) -> int:
-        """How many orders an `orders_cleared` event would hide, once all rows are flushed."""
+    def symbols_of(self, venue: str, account: str, market: str, after_sequence: int) -> set[str]:
+        """Symbols of a market's orders that are open, or whose last event comes after a sequence.
+
+        By their rows, which may be a moment old; so are the next two.
+        """
+
+    def incomplete(self, venue: str, account: str) -> list[Order]:
+        """Orders whose venue counts more than their own fills told."""
+
+    def open_orders(self, venue: str, account: str, market: str) -> list[Order]:
+        """A market's orders that have an order id and have not ended."""
+
+    def clearable(self, event: OrdersCleared, last: int | None = None, limit: int = -1) -> int:
+        """How many orders fit an `orders_cleared` event, once all rows are flushed.
+
+        Only those whose last event has at most the sequence `last`, if given; counted up to `limit`. With
+        this as its count, the event hides these: of those that fit, the ones whose last events are the oldest.
+        """
 
 
 class Reader(Protocol):
@@ -181,6 +271,20 @@ class Reader(Protocol):
 
     def list_anomalies(self, query: AnomalyQuery, size: int, token: str) -> Page[ListedAnomaly]:
         """A page of anomalies by sequence.
+
+        Raises:
+            PageTokenInvalidError: the token is not of a page of this query.
+        """
+
+    def list_trades(self, query: TradeQuery, size: int, token: str) -> Page[ListedTrade]:
+        """A page of trades by their start.
+
+        Raises:
+            PageTokenInvalidError: the token is not of a page of this query.
+        """
+
+    def list_attempts(self, query: AttemptQuery, size: int, token: str) -> Page[ListedAttempt]:
+        """A page of attempts by their time.
 
         Raises:
             PageTokenInvalidError: the token is not of a page of this query.

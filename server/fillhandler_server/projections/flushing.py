@@ -89,7 +89,7 @@ class NewRows:
 
 def _write_merge(connection: Any, merged: int, into: int) -> None:
     # A key that both have stays with the one merged into; the fold has counted it once.
-    for table in ("fills", "conflicts", "reports", "trades", "order_names", "anomalies"):
+    for table in ("fills", "conflicts", "reports", "trades", "order_names", "anomalies", "attempts"):
         connection.execute(
             f"UPDATE OR IGNORE {table} SET order_number = ? WHERE order_number = ?", (into, merged)
         )
@@ -98,7 +98,7 @@ def _write_merge(connection: Any, merged: int, into: int) -> None:
 
 
 def clear_condition(event: OrdersCleared) -> tuple[str, list[Any]]:
-    """Which orders an `orders_cleared` event hides, as a WHERE clause and its values."""
+    """Which orders fit an `orders_cleared` event, as a WHERE clause and its values."""
     where = "final = 1 AND cleared = 0 AND coalesce(complete_time, update_time) <= ?"
     values: list[Any] = [event.before]
     for column in ("venue", "account", "symbol"):
@@ -109,8 +109,18 @@ def clear_condition(event: OrdersCleared) -> tuple[str, list[Any]]:
 
 
 def clear_statement(event: OrdersCleared) -> tuple[str, list[Any]]:
-    """The statement that hides them, and its values."""
+    """The statement that hides what the event hid, and its values; its rows are the orders' numbers.
+
+    Of the orders that fit, it is the event's count of them whose last event is the oldest: so the event alone
+    says which ones, today and when it is folded again.
+    """
     where, values = clear_condition(event)
     # An order that moved since then is shown again, though its row is written only now.
-    where += " AND sequence < ?"
-    return f"UPDATE orders SET cleared = ? WHERE {where}", [event.sequence, *values, event.sequence]
+    hidden = (
+        f"SELECT number FROM orders INDEXED BY orders_resting WHERE {where} AND sequence < ?"
+        " ORDER BY sequence LIMIT ?"
+    )
+    return (
+        f"UPDATE orders SET cleared = ? WHERE number IN ({hidden}) RETURNING number",
+        [event.sequence, *values, event.sequence, event.count],
+    )

@@ -17,16 +17,21 @@ from fillhandler_server.journal.database import Database
 from fillhandler_server.journal.sqlite import SqliteJournal
 from fillhandler_server.projections import (
     AnomalyQuery,
+    AttemptQuery,
     FillQuery,
     ListedAnomaly,
+    ListedAttempt,
     ListedFill,
+    ListedTrade,
     OrderQuery,
     Page,
+    TradeQuery,
 )
 from fillhandler_server.projections.anomalies import list_anomalies
 from fillhandler_server.projections.paging import read_token, write_token
 from fillhandler_server.projections.ranges import sums_of
 from fillhandler_server.projections.rows import COLUMNS, order_from_row
+from fillhandler_server.projections.trades import list_attempts, list_trades
 
 # A page ends after this many events even if few of them fit, so that no call reads the whole journal.
 _SCAN_EVENTS_MAX: Final = 50_000
@@ -227,6 +232,14 @@ class StoreReader:
     def list_anomalies(self, query: AnomalyQuery, size: int, token: str) -> Page[ListedAnomaly]:
         """See `anomalies.list_anomalies`."""
         return list_anomalies(self._db, query, size, token)
+
+    def list_trades(self, query: TradeQuery, size: int, token: str) -> Page[ListedTrade]:
+        """See `trades.list_trades`."""
+        return list_trades(self._db, query, size, token)
+
+    def list_attempts(self, query: AttemptQuery, size: int, token: str) -> Page[ListedAttempt]:
+        """See `trades.list_attempts`."""
+        return list_attempts(self._db, query, size, token)
 
     def batches(self, after_sequence: int, limit: int) -> list[Batch]:
         """At most `limit` batches that hold events after a sequence, in order."""

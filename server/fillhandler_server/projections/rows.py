@@ -48,7 +48,7 @@ _PLAIN: Final = (
     "live_reported",
     "partly_reported",
     "unknown_reported",
-    "retry_count",
+    "attempts",
     "inferred_sequence",
     "inferred_count",
 )

@@ -18,7 +18,8 @@ from fillhandler_server.domain.events import (
     OrderAnomaly,
     OrderReported,
     OrdersCleared,
-    StateImported,
+    PlainEvent,
+    TradeEvent,
 )
 from fillhandler_server.domain.fills import Fill, FillKey, FillState
 from fillhandler_server.domain.orders import Order
@@ -29,6 +30,7 @@ from fillhandler_server.projections.contents import Contents
 from fillhandler_server.projections.flushing import NewRows, clear_condition, clear_statement
 from fillhandler_server.projections.rows import COLUMNS, order_from_row, order_to_row
 from fillhandler_server.projections.statistics import Statistics
+from fillhandler_server.projections.trades import TradeRows
 
 _ORDER_ID: Final = 0
 _CLIENT_ORDER_ID: Final = 1
@@ -69,6 +71,8 @@ class WorkingSet:
         self._into: dict[int, int] = {}
         """Merged order → the one it went into; kept as long as `_names` may hold the old number."""
         self._cleared: list[OrdersCleared] = []
+        self._hidden: list[int] = []
+        """Orders that those have hidden in the rows."""
         self.pending_events = 0
         self.gaps = {row[0] for row in db.execute("SELECT order_number FROM gaps")}
         """Orders whose venue counts more than was recorded and inferred."""
@@ -77,6 +81,7 @@ class WorkingSet:
         self._stored_gaps = set(self.gaps)
         self._asked = int(meta(db, "asked_orders") or 0)
         """Number of the last order that was looked at by `unknown_orders`."""
+        self.trades = TradeRows(db)
         self.renumbered: dict[int, int] | None = None
         """Where orders went that were merged, for who wants to know; None while nobody does."""
 
@@ -274,10 +279,7 @@ class WorkingSet:
 
     def reindex(self, order: Order) -> None:
         """The order learned of an id, its symbol or its market."""
-        names = [(_ORDER_ID, name) for name in order.order_ids]
-        if order.client_order_id:
-            names.append((_CLIENT_ORDER_ID, order.client_order_id))
-        for kind, text in names:
+        for kind, text in _names_of(order):
             name = (kind, order.venue, order.account, text)
             numbers = self._names.get(name)
             if numbers is None:
@@ -297,6 +299,7 @@ class WorkingSet:
         # Its names lead to the other from now on; `_named` follows.
         self._into[order.number] = into.number
         self._rows.renumber(order, into)
+        self.trades.renumber(order.number, into.number)
         self.reindex(into)
         self.resolved.clear()
         self._orders.pop(order.number, None)
@@ -344,10 +347,10 @@ class WorkingSet:
             self.on_fill(event.order, event.fill, now)
             return
         self.pending_events += 1
-        if isinstance(event, OrdersCleared):
-            self._cleared.append(event)
-            return
-        if isinstance(event, StateImported):
+        if isinstance(event, PlainEvent):
+            if isinstance(event, OrdersCleared):
+                self._cleared.append(event)
+            self.trades.on_event(event, now)
             return
         self.dirty[event.order.number] = event.order
         self._note_gap(event.order)
@@ -358,6 +361,8 @@ class WorkingSet:
             self._rows.anomalies.append(
                 (event.sequence, event.order.number, int(event.kind), now, event.text)
             )
+        elif isinstance(event, TradeEvent):
+            self.trades.on_event(event, now)
         self.statistics.on_event(event, now)
 
     def on_fill(self, order: Order, fill: Fill, now: int) -> None:
@@ -397,6 +402,7 @@ class WorkingSet:
         connection = self._db.conn
         self._rows.write(connection, self._goes_by)
         self._contents.flush()
+        self.trades.flush(connection)
         connection.executemany("INSERT OR IGNORE INTO trade_scopes VALUES (?, ?, ?)", sorted(self._scopes))
         self.count_dirty()
         dirty = self.dirty.values()
@@ -405,7 +411,7 @@ class WorkingSet:
             [order_to_row(order) for order in dirty],
         )
         for event in self._cleared:
-            connection.execute(*clear_statement(event))
+            self._hidden += [row[0] for row in connection.execute(*clear_statement(event)).fetchall()]
         if self.gaps != self._stored_gaps:
             gone, new = self._stored_gaps - self.gaps, self.gaps - self._stored_gaps
             connection.executemany("DELETE FROM gaps WHERE order_number = ?", [(n,) for n in gone])
@@ -420,9 +426,11 @@ class WorkingSet:
         self.dirty.clear()
         self._rows.clear()
         self._contents.flushed()
+        self.trades.flushed()
         if self._cleared:
             self._cleared.clear()
-            self._evict(keep=0)
+            self._forget(self._hidden)
+            self._hidden.clear()
         self.pending_events = 0
         if len(self._orders) > ORDERS_MAX or self._keys > FILL_KEYS_MAX or len(self._names) > NAMES_MAX:
             self._evict(keep=ORDERS_MAX // 2)
@@ -440,6 +448,18 @@ class WorkingSet:
         self._into.clear()
         self.resolved.clear()
 
+    def _forget(self, numbers: Iterable[int]) -> None:
+        """Lets go of orders that were hidden: their rows say so, and are read where one moves again."""
+        for number in numbers:
+            order = self._orders.pop(number, None)
+            if order is None:
+                continue
+            self._keys -= len(order.fills)
+            for kind, text in _names_of(order):
+                self._names.pop((kind, order.venue, order.account, text), None)
+        self._complete = False
+        self.resolved.clear()
+
     def unknown_orders(self, last: int, limit: int) -> list[int]:
         """Orders up to a number that nobody was asked about yet and no anomaly calls unknown, oldest first.
 
@@ -453,7 +473,49 @@ class WorkingSet:
         self._asked = rows[-1][0] if len(rows) == limit else max(self._asked, last)
         return [row[0] for row in rows]
 
-    def clearable(self, event: OrdersCleared) -> int:
-        """How many orders an `orders_cleared` event would hide, once all rows are flushed."""
+    def symbols_of(self, venue: str, account: str, market: str, after_sequence: int) -> set[str]:
+        """Symbols of a market's orders that are open, or whose last event comes after a sequence.
+
+        By their rows, which may be a moment old; so are the next two.
+        """
+        scope = "venue = ? AND account = ? AND market IN (?, '') AND symbol <> ''"
+        rows = self._db.execute(
+            f"SELECT symbol FROM orders WHERE cleared = 0 AND final = 0 AND {scope}"
+            f" UNION SELECT symbol FROM orders WHERE cleared = 0 AND final = 1 AND sequence > ? AND {scope}",
+            [venue, account, market, after_sequence, venue, account, market],
+        )
+        return {row[0] for row in rows}
+
+    def incomplete(self, venue: str, account: str) -> list[Order]:
+        """Orders whose venue counts more than their own fills told."""
+        rows = self._db.execute("SELECT number FROM orders WHERE instr(state, '\"inferred_sequence\"') > 0")
+        found = self._current({*self.gaps, *(row[0] for row in rows)})
+        return [order for order in found if (order.venue, order.account) == (venue, account)]
+
+    def open_orders(self, venue: str, account: str, market: str) -> list[Order]:
+        """A market's orders that have an order id and have not ended."""
+        rows = self._db.execute(
+            "SELECT number FROM orders WHERE final = 0 AND cleared = 0 AND venue = ? AND account = ?"
+            " AND market IN (?, '') AND order_id <> ''",
+            [venue, account, market],
+        )
+        return [order for order in self._current({row[0] for row in rows}) if not order.is_final]
+
+    def clearable(self, event: OrdersCleared, last: int | None = None, limit: int = -1) -> int:
+        """How many orders fit an `orders_cleared` event, once all rows are flushed.
+
+        Only those whose last event has at most the sequence `last`, if given; counted up to `limit`.
+        """
         where, values = clear_condition(event)
-        return int(self._db.execute(f"SELECT count(*) FROM orders WHERE {where}", values).fetchone()[0])
+        if last is not None:
+            where += " AND sequence <= ?"
+            values.append(last)
+        counted = f"SELECT 1 FROM orders INDEXED BY orders_resting WHERE {where} LIMIT ?"
+        return int(self._db.execute(f"SELECT count(*) FROM ({counted})", [*values, limit]).fetchone()[0])
+
+
+def _names_of(order: Order) -> list[tuple[int, str]]:
+    names = [(_ORDER_ID, order_id) for order_id in order.order_ids]
+    if order.client_order_id:
+        names.append((_CLIENT_ORDER_ID, order.client_order_id))
+    return names

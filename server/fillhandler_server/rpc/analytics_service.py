@@ -169,6 +169,10 @@ def _statistics_message(
         ],
         active_orders=orders.active,
         completion_rate=orders.completion_rate,
+        retry_rate=orders.retry_rate,
+        total_retries=orders.retries,
+        total_calls=orders.calls,
+        retried_ratio=orders.retried_ratio,
         fees=_fees(fills.fees),
         notional=_notional(fills.notional),
         maker_ratio=fills.maker_ratio,
@@ -198,6 +202,8 @@ def _bucket_message(bucket: Bucket, hours: int) -> pb.PerformanceBucket:
         orders_final=orders.final,
         completion_rate=orders.completion_rate,
         time_to_complete=_percentiles(orders.complete),
+        total_retries=orders.retries,
+        retry_rate=orders.retry_rate,
     )
 
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fillhandler.v1 import events_pb2, fills_pb2
-from fillhandler_server.codec import fill_from_message, report_from_message
+from fillhandler_server.codec import fill_from_message, report_from_message, request_from_message
 from fillhandler_server.domain.events import Outcome, StateImported
 from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.numbers import ZERO
 from fillhandler_server.domain.orders import Order
+from fillhandler_server.domain.trades import TradeOutcome
 from fillhandler_server.engine import Result
 from fillhandler_server.journal.database import Database, DatabaseError, meta
 from fillhandler_server.transfer.reading import ExportFile, damaged
@@ -57,6 +58,8 @@ class Merge:
         self._known = known
         self._places: dict[int, int] = {}
         """The order number in the file → here, of those in `linked`."""
+        self._unfinished: set[str] = set()
+        """Trades of the file that were taken over and have not ended in it so far."""
 
     def run(self, session: Session, spill: Callable[[], None], finish: Callable[[Merged], None]) -> Merged:
         """Records what is new, and says so; nothing new, nothing recorded.
@@ -85,6 +88,9 @@ class Merge:
                 spill()
                 since = 0
         book.renumbered = None
+        for trade_id in sorted(self._unfinished):
+            text = "unfinished in the journal it was merged from; not followed here"
+            engine.finish_trade(trade_id, TradeOutcome.NOT_FOLLOWED, text=text)
         if engine.head > start:
             header = self._file.header
             engine.emit(
@@ -107,6 +113,9 @@ class Merge:
         kind = message.WhichOneof("event") or ""
         if kind == "order_merged":
             self._join(session, message)
+            return
+        if kind in ("trade_started", "trade_finished"):
+            self._trade(session, message)
             return
         if message.fill_recorded.fill.inferred or message.fill_busted.superseded:
             return  # what is missing here, the engine here infers from the reports
@@ -133,6 +142,25 @@ class Merge:
             place = _known_order(session, message, fill)
             if place is not None:
                 self._places[message.order_number] = place.number
+
+    def _trade(self, session: Session, message: events_pb2.Event) -> None:
+        """Takes over that there was a trade, so that its request id is known here, and how it ended.
+
+        It is never executed here: whoever started it may still be at it.
+        """
+        engine = session.engine
+        if message.HasField("trade_started"):
+            started = message.trade_started
+            order = _known_order(session, message, None)
+            terms = request_from_message(started.request)
+            if order is not None and engine.import_trade(order, started.trade_id, started.request_id, terms):
+                self._unfinished.add(started.trade_id)
+        elif message.trade_finished.trade_id in self._unfinished:
+            finished = message.trade_finished
+            self._unfinished.remove(finished.trade_id)
+            engine.finish_trade(
+                finished.trade_id, TradeOutcome(finished.outcome), finished.error_class, finished.text
+            )
 
     def _join(self, session: Session, message: events_pb2.Event) -> None:
         numbers = (message.order_number, message.order_merged.merged_order_number)

@@ -36,6 +36,7 @@ from fillhandler_server.writer.jobs import Alone, Job, Session, Subscriber, answ
 from fillhandler_server.writer.queueing import GROUP_BULK_FILLS_MAX, SMALL_WEIGHT_MAX, JobQueue
 from fillhandler_server.writer.replay import REPLAY_FLUSH_EVENTS, flush_book, refold, replay
 from fillhandler_server.writer.timing import Timing
+from fillhandler_server.writer.watching import Watches
 
 log = logging.getLogger("fillhandler.writer")
 
@@ -91,6 +92,8 @@ class Writer:
         self._clock = clock
         self._encoder = BatchEncoder()
         self._timing = Timing() if timing is None else timing
+        self.watches = Watches()
+        """Orders whose moves somebody wants to hear of."""
         self._queue = JobQueue()
         self._flight = Flight()
         self._broken = False
@@ -174,7 +177,8 @@ class Writer:
         self._finish()
 
     def _idle_seconds(self) -> float | None:
-        due = self._timing.wait()
+        # What is due waits for a store that can be written: for the next request, which opens it again.
+        due = None if self._broken else self._timing.wait()
         idle = IDLE_FLUSH_SECONDS if self.book.pending else ANCHOR_SECONDS if self._anchor_due else due
         return idle if due is None or idle is None else min(idle, due)
 
@@ -297,6 +301,7 @@ class Writer:
         if not batches:
             return
         self._anchor_due = True
+        self.watches.tell()
         if self.subscriber is not None:
             self.subscriber.committed(batches)
         if time.monotonic() - self._anchored >= ANCHOR_SECONDS:
@@ -397,10 +402,14 @@ class Writer:
     def _on_fill(self, order: Order, fill: Fill, sequence: int, now: int) -> None:
         self._encoder.fill(order, fill, sequence, now)
         self.book.on_fill(order, fill, now)
+        if self.watches:
+            self.watches.note(order.number)
 
     def _on_event(self, event: Event, now: int) -> None:
         self._encoder(event, now)
         self.book.on_event(event, now)
+        if self.watches:
+            self.watches.note_event(event)
 
     def _failed(self, group: list[Job[Any]], error: Exception) -> None:
         """After a write or sync error nothing is acknowledged: the file says later what it holds."""

@@ -138,9 +138,7 @@ def test_decimals_are_texts(server: Any) -> None:
 
 
 def test_the_history_has_every_kind_that_is_decided(server: Any) -> None:
-    not_yet = {"retry_scheduled", "retry_exhausted", "trade_started", "trade_finished", "alert_raised"}
-
-    assert set(server.kinds()) == set(KINDS) - not_yet - {"alert_cleared", "state_imported"}
+    assert set(server.kinds()) == set(KINDS) - {"state_imported"}
 
 
 def test_the_documented_check_works(server: Any, tmp_path: Path) -> None:
