@@ -1,0 +1,205 @@
+"""What every step of a trade is made of: waits that end when something happens, and requests that do not."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import FIRST_COMPLETED
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from fillhandler_server.domain.trades import Failure, Leg, Operation, Trade, TradeOutcome
+from fillhandler_server.execution.breaker import BreakerOpenError
+from fillhandler_server.execution.errors import VenueError
+from fillhandler_server.execution.ledger import Ledger
+from fillhandler_server.execution.venue import Venue, guarded
+
+T = TypeVar("T")
+
+SECOND: Final = 1_000_000_000
+
+
+class StoppedError(Exception):
+    """The server stops: the trade goes on after the next start."""
+
+
+class NotSentError(Exception):
+    """A request was held back until it was not wanted any more."""
+
+
+class Running:
+    """One trade under way. `trade` is how it stood after the last event."""
+
+    def __init__(self, trade: Trade, venue: Venue, ledger: Ledger) -> None:
+        self.trade = trade
+        self.venue = venue
+        self.ledger = ledger
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ends it at its next wait; a request under way is finished and recorded."""
+        self._stopping = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Something happened: its order moved, or somebody asked for it to be cancelled."""
+        self._wake.set()
+
+    def cancel(self, trade: Trade) -> None:
+        """Somebody asked for it to be cancelled, which is durable."""
+        self.trade = trade
+        self._wake.set()
+
+    # ------------------------------------------------------------------ time
+
+    @property
+    def leg(self) -> Leg:
+        """The trade's last order."""
+        return self.trade.leg
+
+    @property
+    def deadline(self) -> int | None:
+        """When the last order's time is over, nanoseconds; None is never."""
+        span = self.trade.terms.deadline
+        return None if span is None else self.leg.start_time + span
+
+    @property
+    def late(self) -> bool:
+        """Whether it is."""
+        return self.deadline is not None and self.ledger.now() >= self.deadline
+
+    def until(self, time: int | None) -> float | None:
+        """Seconds until a time; None for never."""
+        return None if time is None else max(0.0, (time - self.ledger.now()) / SECOND)
+
+    async def pause(self, seconds: float | None) -> None:
+        """Waits, until something happens at the latest.
+
+        Raises:
+            StoppedError: the server stops.
+        """
+        if seconds is None or seconds > 0:
+            await _first(self._waking() | self._sleeping(seconds))
+        self._wake.clear()
+        if self._stopping:
+            raise StoppedError
+
+    async def until_ready(self) -> None:
+        """Waits until the connection is made, or something happens.
+
+        Raises:
+            StoppedError: the server stops.
+        """
+        await _first(self._waking() | {asyncio.ensure_future(self.venue.ready.wait())})
+        self._wake.clear()
+        if self._stopping:
+            raise StoppedError
+
+    def _waking(self) -> set[asyncio.Future[Any]]:
+        return {asyncio.ensure_future(self._wake.wait())}
+
+    def _sleeping(self, seconds: float | None) -> set[asyncio.Future[Any]]:
+        return set() if seconds is None else {asyncio.ensure_future(self.venue.sleep(seconds))}
+
+    # ------------------------------------------------------------------ requests
+
+    async def send(
+        self, operation: Callable[[], Awaitable[T]], *, unwanted: Callable[[], bool], until: int | None = None
+    ) -> T:
+        """Sends one request once the breaker lets it through. What was sent is never interrupted.
+
+        Args:
+            operation: makes the request.
+            unwanted: whether it should not be sent any more, asked while it is held back.
+            until: when to ask that at the latest, nanoseconds.
+
+        Raises:
+            NotSentError: it was not sent, because it is unwanted.
+            StoppedError: it was not sent, because the server stops.
+            VenueError: it failed.
+        """
+        sent = False
+
+        async def go() -> T:
+            nonlocal sent
+            async with self.venue.breaker.request():
+                # Nothing is awaited between this and the request.
+                sent = True
+                return await guarded(operation)
+
+        task = asyncio.ensure_future(go())
+        try:
+            while not task.done():
+                held = set() if sent else self._sleeping(self.until(until))
+                await _first(self._waking() | held, keep=task)
+                self._wake.clear()
+                if sent:
+                    await asyncio.wait({task})
+                elif not task.done() and (self._stopping or unwanted()):
+                    raise StoppedError if self._stopping else NotSentError
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def ask(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Asks the venue something. A failure is noted, with the wait that follows, and raised.
+
+        Raises:
+            StoppedError: the server stops.
+            VenueError: it failed; `retry_after` says how long to wait before the next.
+        """
+        send_time = self.ledger.now()
+        try:
+            return await self.send(operation, unwanted=lambda: False)
+        except BreakerOpenError:
+            raise
+        except VenueError as error:
+            attempt = self.leg.attempts_of(Operation.QUERY) + 1
+            # Counted for its trade, but each wait grows from the failures in a row.
+            self._queries_failed += 1
+            wait = max(self.venue.backoff(self._queries_failed), error.retry_after or 0.0)
+            error.retry_after = wait
+            await self.note(Operation.QUERY, attempt, error, send_time, wait)
+            raise
+
+    _queries_failed = 0
+
+    def answered(self) -> None:
+        """The venue answers again."""
+        self._queries_failed = 0
+
+    async def note(
+        self, operation: Operation, attempt: int, error: VenueError, send_time: int, wait: float | None
+    ) -> None:
+        """Makes a failed attempt durable, before the wait after it begins."""
+        failure = Failure(
+            operation,
+            attempt,
+            error.error_class.value,
+            error.maybe_applied,
+            error.text,
+            send_time,
+            None if wait is None else int(wait * SECOND),
+        )
+        self.trade = await self.ledger.failed(self.trade, failure)
+
+    async def finish(self, outcome: TradeOutcome, error_class: str = "", text: str = "") -> None:
+        """Ends the trade, by what became of its last order and what all of them filled."""
+        if outcome in _NOTHING_FILLED and any(o.filled for o in await self.ledger.orders_of(self.trade)):
+            outcome = TradeOutcome.PARTIALLY_FILLED
+        self.trade = await self.ledger.finish_trade(self.trade, outcome, error_class, text)
+
+
+_NOTHING_FILLED: Final = frozenset({TradeOutcome.NOT_FILLED, TradeOutcome.REJECTED, TradeOutcome.FAILED})
+
+
+async def _first(waits: set[asyncio.Future[Any]], keep: asyncio.Future[Any] | None = None) -> None:
+    """Waits for the first of these, or of the one to keep, and ends the others."""
+    try:
+        await asyncio.wait(waits | ({keep} if keep is not None else set()), return_when=FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
