@@ -1,0 +1,1 @@
+"""Binance's protocol over the markets: parameters, signatures, answers, events, errors. Pure."""

@@ -1,0 +1,1 @@
+"""The markets themselves: books, orders, wallets, matching. Pure: the time and the chance are handed in."""
