@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         TradeNotFoundError,
         UnauthenticatedError,
         UnsupportedPayloadError,
+        VenueUnavailableError,
         Violation,
     )
     from fillhandler.retry import RetryPolicy
@@ -87,6 +88,7 @@ __all__ = [
     "TradeNotFoundError",
     "UnauthenticatedError",
     "UnsupportedPayloadError",
+    "VenueUnavailableError",
     "Violation",
 ]
 

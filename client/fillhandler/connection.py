@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import re
@@ -25,7 +26,7 @@ from fillhandler.errors import (
     UnauthenticatedError,
     from_rpc_error,
 )
-from fillhandler.retry import RetryPolicy
+from fillhandler.retry import Perseverance, RetryPolicy
 from fillhandler.v1.analytics_service_pb2_grpc import AnalyticsServiceStub
 from fillhandler.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from fillhandler.v1.feed_service_pb2_grpc import FeedServiceStub
@@ -276,6 +277,31 @@ class Connection:
                 except grpc.aio.AioRpcError as error:
                     raise self.error(error) from None
         raise AssertionError("the last attempt neither answered nor raised")
+
+    async def long_call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        timeout_seconds: float | None = None,
+    ) -> _Response:
+        """One unary call whose answer may take hours, tried again for as long as `timeout_seconds` allow.
+
+        None sets no end. Only for calls that the server knows again by an id inside the request.
+        """
+        perseverance = Perseverance(self.retry, timeout_seconds, time.monotonic)
+        while True:
+            began = time.monotonic()
+            connected = asyncio.ensure_future(self.channel.channel_ready())
+            try:
+                return await method(
+                    request, timeout=perseverance.remaining_seconds(), metadata=self.metadata()
+                )
+            except grpc.aio.AioRpcError as error:
+                failure = self.error(error)
+            finally:
+                reached = connected.done() and connected.exception() is None
+                connected.cancel()
+            await perseverance.wait(failure, reached=reached, lasted_seconds=time.monotonic() - began)
 
     async def close(self) -> None:
         """End every call that is open, and the channel. A second time does nothing."""

@@ -249,6 +249,8 @@ def _converter(field: Any) -> _Convert:
             return _fees
         if kind is Timestamp.DESCRIPTOR:
             return lambda name, value: timestamp(value, name)
+        if kind is Duration.DESCRIPTOR:
+            return lambda name, value: duration(value, name)
         nested = message_factory.GetMessageClass(kind)
         return lambda name, value: message(nested, value, name)
     if field.enum_type is not None:

@@ -187,6 +187,12 @@ class PayloadTooLargeError(FillHandlerError):
     REASON = "PAYLOAD_TOO_LARGE"
 
 
+class VenueUnavailableError(FillHandlerError):
+    """The connection to the venue that a trade needs has not been made yet. Nothing was traded."""
+
+    REASON = "VENUE_UNAVAILABLE"
+
+
 class StoreUnavailableError(FillHandlerError):
     """The server's store does not take writes now."""
 

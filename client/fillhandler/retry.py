@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import grpc
 import tenacity
 
-from fillhandler.errors import FillHandlerError
+from fillhandler.errors import FillHandlerError, VenueUnavailableError
 
 _TRANSIENT = frozenset(
     {
@@ -115,3 +115,46 @@ class Reconnection:
         elif self._patience_seconds is not None and self._now() - self._silent_since > self._patience_seconds:
             raise error
         await self._policy.sleep(self._policy.delay_seconds(self._failures, error))
+
+
+class Perseverance:
+    """The waits between the attempts of one call whose answer may take hours.
+
+    Only for calls that the server knows again by an id inside the request. Once the server was reached, what
+    was asked for may be under way there, so that only the call's own timeout ends the attempts; before that
+    they end as those of any other call do.
+    """
+
+    def __init__(self, policy: RetryPolicy, timeout_seconds: float | None, now: Callable[[], float]) -> None:
+        """`timeout_seconds` is for all attempts together, None for ever; `now` is a monotonic clock."""
+        self._policy = policy
+        self._now = now
+        self._deadline = None if timeout_seconds is None else now() + timeout_seconds
+        self._failures = 0
+        self._reached = False
+
+    def remaining_seconds(self) -> float | None:
+        """What an attempt may still take; None where there is no end."""
+        return None if self._deadline is None else max(self._deadline - self._now(), 0.001)
+
+    async def wait(self, error: FillHandlerError, *, reached: bool, lasted_seconds: float) -> None:
+        """Wait before the next attempt, or raise the error where there shall be none.
+
+        `reached`: the failed attempt had a connection; `lasted_seconds` is how long it took.
+        """
+        # A reason is the server's own word. That it has no connection to the venue says that nothing is under
+        # way there.
+        nothing_begun = isinstance(error, VenueUnavailableError)
+        self._reached = not nothing_begun and (self._reached or reached or bool(error.reason))
+        # An attempt that was open for long worked; what ended it has nothing to do with the ones before.
+        self._failures = 1 if lasted_seconds > self._policy.max_delay_seconds else self._failures + 1
+        if not (is_transient(error) or error.status is grpc.StatusCode.DEADLINE_EXCEEDED):
+            raise error
+        if self._policy.attempts_max <= 1 or (
+            not self._reached and self._failures >= self._policy.attempts_max
+        ):
+            raise error
+        delay_seconds = self._policy.delay_seconds(self._failures, error)
+        if self._deadline is not None and self._now() + delay_seconds >= self._deadline:
+            raise error
+        await self._policy.sleep(delay_seconds)

@@ -135,7 +135,7 @@ def _totals(totals: analytics_service_pb2.GetFillStatisticsResponse) -> dict[str
         "fill ratio": shown_ratio(totals, "fill_ratio"),
         "maker ratio": shown_ratio(totals, "maker_ratio"),
         "retry rate": shown_ratio(totals, "retry_rate"),
-        "retries": totals.total_retries,
+        "retries": f"{totals.total_retries}, of {totals.total_calls} orders placed from here",
         "notional": shown_amounts(totals.notional),
         "fees": shown_amounts(totals.fees),
         "fills without fee": totals.fills_without_fee,

@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from fillhandler.cli import analytics, anomalies, feed, fills, instruments, orders, process, state
+from fillhandler.cli import (
+    analytics,
+    anomalies,
+    execute,
+    feed,
+    fills,
+    instruments,
+    orders,
+    process,
+    state,
+    trades,
+    venues,
+)
 from fillhandler.cli.output import Output
 from fillhandler.cli.server_commands import CommandGroup
 from fillhandler.cli.session import (
@@ -61,7 +73,19 @@ def build() -> typer.Typer:
     ) -> None:
         keep_options(context, Options(address, token_file, json, timeout))
 
-    for commands in (state, orders, fills, anomalies, process, feed, analytics, instruments):
+    for commands in (
+        state,
+        orders,
+        fills,
+        anomalies,
+        process,
+        feed,
+        execute,
+        trades,
+        venues,
+        analytics,
+        instruments,
+    ):
         commands.add_to(application)
 
     @application.command("help", epilog="fillhandler help process-fill")

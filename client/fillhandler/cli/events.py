@@ -7,10 +7,12 @@ from fillhandler.cli.values import (
     shown_amounts,
     shown_liquidity,
     shown_side,
+    shown_span,
     shown_status,
     shown_time,
+    shown_word,
 )
-from fillhandler.v1 import events_pb2, fills_pb2
+from fillhandler.v1 import events_pb2, fills_pb2, trades_pb2
 
 #: Headings with the least width of each column, for output that comes line by line.
 _COLUMNS = {
@@ -81,17 +83,36 @@ def event_text(event: events_pb2.Event) -> str:
             return f"{event.alert_raised.rule}: {event.alert_raised.text}"
         case "alert_cleared":
             return event.alert_cleared.rule
+        case "request_succeeded":
+            done = event.request_succeeded
+            return f"trade {done.trade_id}, {_operation(done.operation)} attempt {done.attempt} succeeded"
         case "retry_scheduled":
             retry = event.retry_scheduled
-            return f"trade {retry.trade_id}, attempt {retry.attempt} failed: {retry.error_class}"
+            return (
+                f"trade {retry.trade_id}, {_operation(retry.operation)} attempt {retry.attempt} failed: "
+                f"{_failure(retry)}; again after {shown_span(retry.delay)}"
+            )
         case "retry_exhausted":
             exhausted = event.retry_exhausted
-            return f"trade {exhausted.trade_id}, after {exhausted.attempts} attempts: {exhausted.error_class}"
+            return (
+                f"trade {exhausted.trade_id}, {_operation(exhausted.operation)} given up after "
+                f"{exhausted.attempts} attempts: {_failure(exhausted)}"
+            )
         case "trade_started":
-            return f"trade {event.trade_started.trade_id}"
+            started = event.trade_started
+            asked = f": {trade_terms(started.request)}" if started.HasField("request") else ""
+            return f"trade {started.trade_id}, request {started.request_id}{asked}"
+        case "trade_continued":
+            return f"trade {event.trade_continued.trade_id}, its order number {event.trade_continued.number}"
+        case "trade_cancel_requested":
+            return f"trade {event.trade_cancel_requested.trade_id} shall be cancelled"
         case "trade_finished":
-            outcome = "done" if event.trade_finished.success else "failed"
-            return f"trade {event.trade_finished.trade_id}: {outcome}"
+            finished = event.trade_finished
+            words = " ".join(filter(None, (finished.error_class, finished.text)))
+            outcome = shown_word(trades_pb2.TradeOutcome.DESCRIPTOR, finished.outcome)
+            return f"trade {finished.trade_id}: {outcome}" + (f", {words}" if words else "")
+        case "connection_changed":
+            return _connection(event.connection_changed)
         case "orders_cleared":
             return f"{event.orders_cleared.count} orders hidden"
         case "state_imported":
@@ -99,6 +120,40 @@ def event_text(event: events_pb2.Event) -> str:
             return f"{imported.events_appended} events from {imported.source_instance_id}"
         case _:
             return ""
+
+
+def trade_terms(request: trades_pb2.ExecuteTradeRequest) -> str:
+    """What a trade asks for: `BUY 1 BTCUSDT limit @ 50000 gtc`."""
+    limit = f"@ {request.limit_price}" if request.HasField("limit_price") else ""
+    words = (
+        shown_side(request.side),
+        request.quantity,
+        request.symbol,
+        request.type,
+        limit,
+        request.time_in_force,
+    )
+    return " ".join(filter(None, words))
+
+
+def _operation(operation: trades_pb2.RequestOperation.ValueType) -> str:
+    return shown_word(trades_pb2.RequestOperation.DESCRIPTOR, operation)
+
+
+def _failure(failed: events_pb2.RetryScheduled | events_pb2.RetryExhausted) -> str:
+    """The class and the venue's words, and whether the request may have taken effect all the same."""
+    words = " ".join(filter(None, (failed.error_class, failed.text)))
+    return words + (", may have taken effect" if failed.maybe_applied else "")
+
+
+def _connection(changed: events_pb2.ConnectionChanged) -> str:
+    parts = [" ".join(filter(None, (changed.market, "connected" if changed.connected else "disconnected")))]
+    if changed.repaired_fills:
+        where = f" of {changed.symbol}" if changed.symbol else ""
+        parts.append(f"{changed.repaired_fills} fills{where} repaired")
+    if changed.HasField("confirmed_time"):
+        parts.append(f"history read up to {shown_time(changed, 'confirmed_time')}")
+    return ", ".join(parts) + (f": {changed.text}" if changed.text else "")
 
 
 def _fill(fill: fills_pb2.Fill) -> str:

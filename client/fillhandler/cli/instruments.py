@@ -1,4 +1,4 @@
-"""instruments, venues: what the server knows of symbols and venues."""
+"""instruments: what the server knows of symbols."""
 
 from __future__ import annotations
 
@@ -122,21 +122,6 @@ def add_to(app: typer.Typer) -> None:
         )
         if listing.left_out:
             session.output.note(f"{listing.left_out} products need nothing, or are of no known kind")
-
-    @command(app, "venues", epilog="fillhandler venues --venue okx --json")
-    async def venues(session: Session, venue: VenueOption = "") -> None:
-        """List the venues whose payloads the server understands, and the kinds of payloads."""
-        async with session.client() as client:
-            found = await client.list_venues(venue=venue)
-        if session.output.json:
-            session.output.result({"venues": [document(each) for each in found]})
-            return
-        session.output.table(
-            ("venue", "title", "payloads"),
-            ((each.name, each.title, ", ".join(each.payload_kinds)) for each in found),
-        )
-        if not found:
-            session.output.note("no venue fits")
 
 
 def _read(session: Session, file: Path) -> Listing:

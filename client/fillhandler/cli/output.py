@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -57,6 +58,11 @@ class Output:
         self._stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
     @property
+    def live_terminal(self) -> bool:
+        """Whether people watch stdout, so that what stands there may be drawn again."""
+        return not self.json and sys.stdout.isatty() and self._stdout.is_terminal
+
+    @property
     def interactive(self) -> bool:
         """Whether someone can be asked."""
         return sys.stdin.isatty() and self._stderr.is_terminal
@@ -91,13 +97,24 @@ class Output:
 
     def record(self, fields: Mapping[str, object], *, title: str = "") -> None:
         """One thing's fields, a line each; empty ones are left out."""
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, show_header=False)
-        table.add_column(style="bold")
-        table.add_column(overflow="fold")
-        for name, value in fields.items():
-            if value is not None and value != "":
-                table.add_row(name, Text(clean(value)))
-        self._stdout.print(table)
+        self._stdout.print(_record(fields, title))
+
+    @contextmanager
+    def live(self, fields: Callable[[], Mapping[str, object]]) -> Iterator[None]:
+        """A record that is drawn again four times a second while the block runs, and is gone after it.
+
+        `fields` is called on another thread. Only where `live_terminal`.
+        """
+        with Live(
+            get_renderable=lambda: _record(fields()),
+            console=self._stdout,
+            refresh_per_second=4,
+            transient=True,
+            # What the command prints itself is printed after the block.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ):
+            yield
 
     def raw(self, text: str) -> None:
         """A line of a stream, for people; cheaper than `text`."""
@@ -138,6 +155,16 @@ class Output:
         )
         with bar:
             yield ProgressBar(bar, label)
+
+
+def _record(fields: Mapping[str, object], title: str = "") -> Table:
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        if value is not None and value != "":
+            table.add_row(name, Text(clean(value)))
+    return table
 
 
 class ProgressBar:

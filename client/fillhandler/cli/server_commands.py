@@ -21,6 +21,7 @@ _GROUP: Final = "fillhandler.commands"
 _COMMANDS: Final = {
     "serve": "Run the server.",
     "demo": "Watch it work: a server of its own, a simulated exchange, the live feed.",
+    "exchange": "Run a simulated exchange, to rehearse against.",
 }
 
 

@@ -86,6 +86,8 @@ class Session:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.output = Output(json=options.json)
+        #: What is said after Ctrl-C: `text`, and more where what was begun goes on without it.
+        self.interruption: dict[str, Any] = {"text": "interrupted"}
 
     def client(self) -> FillHandlerClient:
         """The client that the options ask for."""
@@ -218,6 +220,7 @@ def _run(
     except OSError as error:
         session.fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
-        if not ends_on_interrupt:
-            session.fail("interrupted")
-        raise typer.Exit(0) from None
+        if ends_on_interrupt:
+            raise typer.Exit(0) from None
+        session.output.problem(session.interruption)
+        raise typer.Exit(EXIT_FAILED) from None

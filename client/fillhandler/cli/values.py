@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import typer
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -37,6 +38,11 @@ def parse_span(text: str) -> timedelta:
         return timedelta(seconds=float(found[1]) * _UNIT_SECONDS[found[2]])
     except OverflowError:
         raise typer.BadParameter(f"{text!r} is too long") from None
+
+
+def parse_seconds(text: str) -> timedelta:
+    """As `parse_span`, and a number alone is seconds."""
+    return parse_span(f"{text}s" if text[-1:].isdecimal() else text)
 
 
 def shown_time(message: Message, field: str) -> str:
@@ -85,6 +91,17 @@ def shown_liquidity(liquidity: fills_pb2.Liquidity.ValueType) -> str:
 def shown_status(status: orders_pb2.OrderStatus.ValueType) -> str:
     """The status' word, such as PARTIALLY_FILLED, or nothing."""
     return orders_pb2.OrderStatus.Name(status).removeprefix("ORDER_STATUS_") if status else ""
+
+
+def shown_word(descriptor: EnumDescriptor, number: int) -> str:
+    """An enum's word without its prefix, such as WORKING; nothing where it is not stated.
+
+    Its number where a newer server has one that is not known here.
+    """
+    value = descriptor.values_by_number.get(number)
+    if value is None:
+        return str(number)
+    return value.name.removeprefix(descriptor.values[0].name.removesuffix("UNSPECIFIED")) if number else ""
 
 
 def shown_anomaly(kind: events_pb2.AnomalyKind.ValueType) -> str:

@@ -14,6 +14,7 @@ from fillhandler import FillHandlerClient, SyncFillHandlerClient, convert
 from fillhandler.v1 import (
     analytics_service_pb2,
     events_pb2,
+    execution_service_pb2,
     feed_service_pb2,
     fill_service_pb2,
     fills_pb2,
@@ -344,6 +345,7 @@ def test_every_rpc_has_a_method() -> None:
     other_names = {"watch_events": "watch"}
     for module in (
         analytics_service_pb2,
+        execution_service_pb2,
         feed_service_pb2,
         fill_service_pb2,
         order_service_pb2,

@@ -30,6 +30,7 @@ CATALOGUE = {
     "STORE_FULL": (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.StoreFullError),
     "TOO_MANY_STREAMS": (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.TooManyStreamsError),
     "PAYLOAD_TOO_LARGE": (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.PayloadTooLargeError),
+    "VENUE_UNAVAILABLE": (grpc.StatusCode.UNAVAILABLE, errors.VenueUnavailableError),
     "STORE_UNAVAILABLE": (grpc.StatusCode.UNAVAILABLE, errors.StoreUnavailableError),
     "SHUTTING_DOWN": (grpc.StatusCode.UNAVAILABLE, errors.ShuttingDownError),
     "UNAUTHENTICATED": (grpc.StatusCode.UNAUTHENTICATED, errors.UnauthenticatedError),

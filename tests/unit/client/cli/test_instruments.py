@@ -90,7 +90,7 @@ def test_venues(server: Any, run: Callable[..., Any]) -> None:
     venue = {"name": "okx", "title": "OKX: all", "payload_kinds": ["push", "row"]}
     server.on("ListVenues", execution_service_pb2.ListVenuesResponse(venues=[venue]))
     assert run("venues", "--json").document == {
-        "venues": [{"name": "okx", "title": "OKX: all", "payloadKinds": ["push", "row"]}]
+        "venues": [{"name": "okx", "title": "OKX: all", "payloadKinds": ["push", "row"], "connections": []}]
     }
     shown = run("venues", "--venue", "okx").stdout
     assert "OKX: all" in shown
