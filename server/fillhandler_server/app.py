@@ -33,6 +33,7 @@ from fillhandler_server.domain.errors import StoreRefusedError
 from fillhandler_server.encryption import KeySource
 from fillhandler_server.feed import Feed
 from fillhandler_server.instrument_table import InstrumentTable
+from fillhandler_server.journal import Head
 from fillhandler_server.journal.database import DatabaseError
 from fillhandler_server.journal.readers import ReaderThreads
 from fillhandler_server.journal.store import Store
@@ -49,6 +50,7 @@ from fillhandler_server.rpc.interceptors import CallInterceptor
 from fillhandler_server.rpc.order_service import OrderService
 from fillhandler_server.rpc.registration import service_handler
 from fillhandler_server.rpc.state_service import StateService
+from fillhandler_server.trading import Trading
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import Imports
 from fillhandler_server.writer import Timing, Writer
@@ -95,6 +97,20 @@ def key_source(settings: Settings) -> KeySource:
     )
 
 
+class _Subscribers:
+    """Those who hear of the writer's commits: the feed of each, trades of another record."""
+
+    def __init__(self, feed: Feed, replaced: Callable[[], None]) -> None:
+        self.committed = feed.committed
+        self._feed = feed
+        self._replaced = replaced
+
+    def replaced(self, instance_id: str, head: Head) -> None:
+        """The journal is another one from here on."""
+        self._feed.replaced(instance_id, head)
+        self._replaced()
+
+
 class Application:
     """A server: built, started, stopped."""
 
@@ -122,7 +138,11 @@ class Application:
             self.instruments = InstrumentTable(
                 settings.data_dir, venues.SHIPPED, settings.instruments, settings.value_places
             )
-            timing = Timing(settings.inference_grace_seconds, settings.unknown_order_hours * 3600)
+            timing = Timing(
+                settings.inference_grace_seconds,
+                settings.unknown_order_hours * 3600,
+                clear_after_seconds=settings.max_order_age_hours * 3600,
+            )
             self.writer = Writer(self.store, WorkingSet.over, clock, timing=timing)
         except DatabaseError as error:
             # A page that the checks before did not read.
@@ -161,11 +181,21 @@ class Application:
 
         Raises:
             StoreRefusedError: the address cannot be bound.
+            InvalidFieldError: a connection to a venue cannot be made as it is configured.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self.feed = Feed(loop, self.readers, self.store.instance_id, self.writer.head)
-        self.writer.subscriber = self.feed
+        self.writer.subscriber = _Subscribers(self.feed, self._replaced)
         self.writer.start()
+        settings = self.settings
+        self.trading = Trading(
+            settings.connections,
+            dict(settings.retry_config),
+            settings.slippage_tolerance,
+            self.writer,
+            self.instruments,
+            self._clock,
+        )
         self.stopping = asyncio.Event()
         self.server = grpc.aio.server(
             interceptors=[CallInterceptor(self.gate)],
@@ -183,6 +213,7 @@ class Application:
                 " name another by --listen"
             )
         await self.server.start()
+        await self.trading.start()
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         await self._serving(health_pb2.HealthCheckResponse.SERVING)
         return self.address
@@ -219,7 +250,12 @@ class Application:
             (state_service_pb2, self.state_service, (), ()),
             (analytics_service_pb2, AnalyticsService(self.writer, self.readers), (), ()),
             (instrument_service_pb2, InstrumentService(self.instruments), (), ()),
-            (execution_service_pb2, ExecutionService(), (), ()),
+            (
+                execution_service_pb2,
+                ExecutionService(self.writer, self.readers, self.trading.manager, self.trading.statuses),
+                (),
+                (),
+            ),
         ]
         names = []
         for module, servicer, raw_requests, raw_responses in parts:
@@ -241,11 +277,16 @@ class Application:
         for name in ("", *self.service_names):
             await self.health.set(name, status)
 
+    def _replaced(self) -> None:
+        """On the writer's thread: the record is another one."""
+        asyncio.run_coroutine_threadsafe(self.trading.replaced(), self._loop)
+
     async def stop(self) -> None:
         """NOT_SERVING, ends the feeds, finishes what is under way, leaves rows and anchor at the head."""
         await self._serving(health_pb2.HealthCheckResponse.NOT_SERVING)
         self.feed.close()
         self.stopping.set()
+        await self.trading.stop(self.settings.shutdown_grace_seconds)
         await self.server.stop(self.settings.shutdown_grace_seconds)
         await asyncio.to_thread(self.close)
 

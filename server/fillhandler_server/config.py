@@ -5,13 +5,16 @@ The environment is read here and nowhere else.
 
 from __future__ import annotations
 
-import ipaddress
 import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, PlainValidator, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -25,8 +28,24 @@ from pydantic_settings import (
 
 from fillhandler_server.domain.errors import InvalidFieldError, Violation
 from fillhandler_server.domain.instrument_fields import read_instruments
+from fillhandler_server.domain.retry_config import RETRY_KEYS, read_retry_config
+from fillhandler_server.trading_settings import (
+    SLIPPAGE_TOLERANCE,
+    ConnectionSettings,
+    default_prefix,
+    is_loopback,
+    looks_secret,
+    read_connections,
+    read_fraction,
+)
+
+T = TypeVar("T")
 
 _APP = "fillhandler"
+_NO_SECRETS = (
+    "is not a known setting, and secrets do not stand in the configuration: those of an account at a venue"
+    " stand in files (credentials_dir of its connection) or in variables (credentials_env)"
+)
 
 
 def default_data_dir() -> Path:
@@ -39,10 +58,46 @@ def default_key_folder() -> Path:
     return Path(platformdirs.user_config_dir(_APP)) / "keys"
 
 
+class _WrongError(ValueError):
+    """What several parts of one setting have wrong, through pydantic."""
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        super().__init__("; ".join(f"{each.field}: {each.text}" for each in violations))
+        self.violations = violations
+
+
+def _reading(read: Callable[[Any], T]) -> Callable[[Any], T]:
+    """As pydantic needs it: any error but a ValueError would end the check of the other settings."""
+
+    def checked(value: Any) -> T:
+        try:
+            return read(value)
+        except InvalidFieldError as error:
+            raise _WrongError(error.violations) from None
+
+    return checked
+
+
+def server_retry_config(given: object = None) -> dict[str, Any]:
+    """The setting `retry_config`, whole: the original design's, but with full jitter where none is set.
+
+    Raises:
+        InvalidFieldError: naming every key that is wrong.
+    """
+    defaults = {name: key.default for name, key in RETRY_KEYS.items()}
+    return defaults | {"jitter_factor": None} | read_retry_config(given)
+
+
+_RetryConfig = Annotated[Mapping[str, Any], PlainValidator(_reading(server_retry_config))]
+_Connections = Annotated[tuple[ConnectionSettings, ...], PlainValidator(_reading(read_connections))]
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Frozen."""
 
-    model_config = SettingsConfigDict(env_prefix="FILLHANDLER_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="FILLHANDLER_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     listen: str = Field("127.0.0.1:50051", description="HOST:PORT to serve on; port 0 picks one")
     data_dir: Path = Field(default_factory=default_data_dir, description="folder of the database")
@@ -54,7 +109,10 @@ class Settings(BaseSettings):
     reflection: bool = Field(True, description="serve gRPC reflection, to callers with a token")
     max_feeds: int = Field(2000, ge=1, le=100_000, description="feeds that may be open at once")
     max_order_age_hours: float = Field(
-        24.0, gt=0, le=1_000_000, description="age from which clear-orders hides final orders by default"
+        24.0,
+        ge=0,
+        le=1_000_000,
+        description="age at which orders that have ended leave the lists by themselves; 0 for never",
     )
     inference_grace_seconds: float = Field(
         2.0,
@@ -79,6 +137,18 @@ class Settings(BaseSettings):
     )
     value_places: list[Any] = Field(
         default_factory=list, description="decimal places of venues' scaled amounts, by currency"
+    )
+    retry_config: _RetryConfig = Field(
+        default_factory=server_retry_config, description="what is sent to a venue again, and when"
+    )
+    slippage_tolerance: Annotated[Decimal, PlainValidator(read_fraction)] = Field(
+        SLIPPAGE_TOLERANCE, description="how much worse than expected a price may be, as a fraction"
+    )
+    fill_history_limit: int = Field(
+        1_000, ge=0, le=10_000_000, description="nothing in the server: fills the in-process handler keeps"
+    )
+    connections: _Connections = Field(
+        default_factory=tuple, description="accounts at venues to trade on and to collect from"
     )
 
     @field_validator("listen")
@@ -112,12 +182,47 @@ def split_address(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is a loopback address in numbers; a name is not, as it can be pointed anywhere."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+@dataclass(frozen=True, slots=True)
+class CredentialsSource:
+    """Where a connection's credentials are: in a folder, or in variables.
+
+    Attributes:
+        connection: its name, for errors.
+        label: its account, as `execution.secret.from_environment` wants it.
+        directory: the folder with a file for each, or None.
+        prefix: else how the variables' names begin.
+        variables: what those hold, under the names that `from_environment` looks for. Never shown.
+    """
+
+    connection: str
+    label: str
+    directory: Path | None
+    prefix: str
+    variables: Mapping[str, str] = field(repr=False)
+
+    def places(self, names: Iterable[str]) -> str:
+        """Where some credentials are looked for ("api_key", "secret"), for errors."""
+        if self.directory is not None:
+            return f"the files {', '.join(str(self.directory / name) for name in names)}"
+        return f"the variables {', '.join(f'{self.prefix}_{name.upper()}' for name in names)}"
+
+
+def credentials_source(connection: ConnectionSettings) -> CredentialsSource:
+    """Where a connection's credentials are. Whether they are there, `execution.secret` sees."""
+    prefix = connection.credentials_env
+    usual = default_prefix(connection.venue, connection.account)
+    found = {
+        usual + name.removeprefix(prefix): value
+        for name, value in os.environ.items()
+        if prefix and name.startswith(f"{prefix}_")
+    }
+    return CredentialsSource(
+        connection=connection.name,
+        label=f"{connection.venue}_{connection.account}",
+        directory=connection.credentials_dir,
+        prefix=prefix,
+        variables=found,
+    )
 
 
 def load(config_file: Path | None = None, **options: Any) -> Settings:
@@ -153,16 +258,18 @@ def load(config_file: Path | None = None, **options: Any) -> Settings:
     except SettingsError as error:  # a list in a variable that is no JSON
         raise InvalidFieldError.of("config", f"{error}: it must be JSON") from None
     except ValidationError as error:
-        violations = [
-            Violation(
-                ".".join(str(part) for part in problem["loc"]),
-                "is not a known setting"
-                if problem["type"] == "extra_forbidden"
-                else problem["msg"].removeprefix("Value error, "),
-            )
-            for problem in error.errors()
-        ]
+        violations = [found for problem in error.errors() for found in _violations(problem)]
         raise InvalidFieldError(*violations) from None
+
+
+def _violations(problem: Any) -> tuple[Violation, ...]:
+    wrong = problem.get("ctx", {}).get("error")
+    if isinstance(wrong, _WrongError):
+        return wrong.violations
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return (Violation(path, problem["msg"].removeprefix("Value error, ")),)
+    return (Violation(path, _NO_SECRETS if looks_secret(path) else "is not a known setting"),)
 
 
 def _file_source(settings_cls: type[BaseSettings], path: Path) -> PydanticBaseSettingsSource:
@@ -172,5 +279,14 @@ def _file_source(settings_cls: type[BaseSettings], path: Path) -> PydanticBaseSe
         if path.suffix in (".yaml", ".yml"):
             return YamlConfigSettingsSource(settings_cls, yaml_file=path)
         return TomlConfigSettingsSource(settings_cls, toml_file=path)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidFieldError.of("config", f"{path} is no TOML: {error}") from None
+    except TypeError:
+        raise InvalidFieldError.of("config", f"{path} must hold settings by their names") from None
     except Exception as error:  # noqa: BLE001  # each parser raises its own
-        raise InvalidFieldError.of("config", f"{path} cannot be read: {error}") from None
+        # YAML's text quotes the file, and what stands at the wrong place may be a secret.
+        mark = getattr(error, "problem_mark", None)
+        where = (
+            type(error).__name__ if mark is None else f"see line {mark.line + 1}, column {mark.column + 1}"
+        )
+        raise InvalidFieldError.of("config", f"{path} cannot be read: {where}") from None

@@ -21,6 +21,7 @@ from fillhandler.cli.entries import read_entries
 from fillhandler.v1.fill_service_pb2 import VenuePayload
 from fillhandler_server import commands
 from fillhandler_server.config import Settings
+from fillhandler_server.exchange.command import exchange
 from fillhandler_server.venues import parse_payload
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +38,11 @@ SUBSTITUTION = re.compile(r"\$\(([^()]*)\)")
 OPTION = re.compile(r"(?<!\S)--?[a-z][a-z-]*")
 
 #: Programs besides ours that a shell block may run.
-TOOLS = set("base64 bash buf cat cd chmod git grpcurl jq kill pip printf python source tr".split())
+TOOLS = set("base64 bash buf cat cd chmod curl git grpcurl jq kill pip printf python source tr".split())
 #: Before the verb; after it stand the verb's own and the common ones.
 BEFORE_THE_VERB = {"--version", "--install-completion", "--show-completion", "--help"}
+#: The client only stands in for these: they are the server's, and have no common options.
+OF_THE_SERVER = {"serve": commands.serve, "demo": commands.demo, "exchange": exchange}
 
 
 def page_id(page: Path) -> str:
@@ -86,11 +89,10 @@ COMMON = parameters(GROUP) - BEFORE_THE_VERB
 @cache
 def own_options(verb: str) -> set[str]:
     """A verb's options without the common ones."""
-    if verb not in ("serve", "demo"):
+    if verb not in OF_THE_SERVER:
         return parameters(GROUP.commands[verb]) - COMMON
-    # The client only stands in for these two: they are the server's.
     holder = typer.Typer(add_completion=False)
-    holder.command(verb)(getattr(commands, verb))
+    holder.command(verb)(OF_THE_SERVER[verb])
     return parameters(typer.main.get_command(holder))
 
 
@@ -159,7 +161,7 @@ def problem(words: list[str]) -> str:
         if wrong_options or (rest and not given):
             return f"fillhandler has no verb in {words}"
         return ""
-    allowed = own_options(verb) | {"--help"} | (set() if verb in ("serve", "demo") else COMMON)
+    allowed = own_options(verb) | {"--help"} | (set() if verb in OF_THE_SERVER else COMMON)
     return f"{verb} has no {', '.join(sorted(given - allowed))}" if given - allowed else ""
 
 

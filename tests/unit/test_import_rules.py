@@ -71,7 +71,8 @@ SERVER = {
     "feed": Row(CORE, LOG),
     "alerts": Row(CORE, LOG),
     "execution": Row(("domain", "engine", "venues"), (*EXCHANGE, "tenacity", *LOG)),
-    "collectors": Row(("domain", "engine", "venues"), (*EXCHANGE, "tenacity", *LOG)),
+    # Through the ports of execution; ccxt is behind them.
+    "collectors": Row(("domain", "engine", "venues", "execution"), ("tenacity", *LOG)),
     "rpc": Row(
         (
             *CORE,
@@ -90,10 +91,18 @@ SERVER = {
         GRPC + CONTRACT + LOG,
     ),
     "dashboard": Row((), ("fillhandler", "starlette", "uvicorn", "websockets", *LOG)),
-    "config": Row(("domain",), ("platformdirs", "pydantic", "pydantic_settings", "yaml")),
+    # What it reads is handed in; the venues say their names.
+    "trading_settings": Row(("domain", "venues")),
+    "config": Row(("domain", "trading_settings"), ("platformdirs", "pydantic", "pydantic_settings", "yaml")),
     "app": Row((ALL,), (ALL,)),
     # One more client, beside a server process of its own.
     "demo": Row((), ("fillhandler", "google.protobuf", "rich")),
+    # A program of its own that nothing else imports; its markets and Binance's words for them are pure.
+    "exchange": Row(("domain",), ("aiohttp",)),
+    "exchange.market": Row(("domain",), pure=True),
+    "exchange.binance": Row(("domain", "exchange.market"), pure=True),
+    "exchange.credentials": Row(("durable", "exchange")),
+    "exchange.command": Row(("exchange",), ("platformdirs", "typer")),
     "logs": Row((), LOG),
     "commands": Row(
         ("app", "audit", "config", "demo", "domain", "encryption", "logs"),
@@ -110,6 +119,7 @@ SERVER = {
             "projections.__init__",
             # Fields are checked by the same code that checks a request's.
             "rpc.convert",
+            "trading_settings",
             "venues",
             "writer",
         ),

@@ -38,6 +38,11 @@ ACCESS: Final[Mapping[str, Role]] = {
     "/fillhandler.v1.OrderService/ClearOrders": Role.RECORD,
     "/fillhandler.v1.OrderService/ListAnomalies": Role.READ,
     "/fillhandler.v1.FeedService/WatchEvents": Role.READ,
+    "/fillhandler.v1.ExecutionService/ExecuteTrade": Role.TRADE,
+    "/fillhandler.v1.ExecutionService/CancelTrade": Role.TRADE,
+    "/fillhandler.v1.ExecutionService/GetTrade": Role.READ,
+    "/fillhandler.v1.ExecutionService/ListTrades": Role.READ,
+    "/fillhandler.v1.ExecutionService/ListRetries": Role.READ,
     "/fillhandler.v1.ExecutionService/ListVenues": Role.READ,
     "/fillhandler.v1.InstrumentService/ListInstruments": Role.READ,
     # A wrong scale makes every later price wrong, and no fill can be recorded anew: not for whoever records.

@@ -35,6 +35,10 @@ STATUSES: Final[Mapping[type[err.FillHandlerError], grpc.StatusCode]] = {
     err.StoreFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     err.TooManyStreamsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     err.PayloadTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    err.TradeNotFoundError: grpc.StatusCode.NOT_FOUND,
+    err.IllegalTransitionError: grpc.StatusCode.FAILED_PRECONDITION,
+    err.RequestIdReusedError: grpc.StatusCode.FAILED_PRECONDITION,
+    err.VenueUnavailableError: grpc.StatusCode.UNAVAILABLE,
     err.StoreUnavailableError: grpc.StatusCode.UNAVAILABLE,
     err.ShuttingDownError: grpc.StatusCode.UNAVAILABLE,
     err.UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
@@ -45,6 +49,7 @@ STATUSES: Final[Mapping[type[err.FillHandlerError], grpc.StatusCode]] = {
 RETRY_AFTER_SECONDS: Final[Mapping[type[err.FillHandlerError], float]] = {
     err.StoreFullError: 5.0,
     err.TooManyStreamsError: 1.0,
+    err.VenueUnavailableError: 5.0,
     err.StoreUnavailableError: 0.5,
     err.ShuttingDownError: 1.0,
 }

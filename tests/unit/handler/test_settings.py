@@ -31,6 +31,7 @@ async def test_the_defaults_are_the_original_designs(handler: FillHandler, confi
         "debug_mode": False,
         "instruments": (),
         "value_places": (),
+        "connections": (),
         **config,
     }
     assert isinstance(handler.config, dict)
