@@ -60,7 +60,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 
 locks: $(VENV)/installed-dev ## Pin every dependency by hash in requirements/
 	$(COMPILE) --extra server --extra dev --output-file requirements/dev.lock >/dev/null
-	$(COMPILE) --extra server --constraint requirements/dev.lock --output-file requirements/run.lock >/dev/null
+	$(COMPILE) --extra server --extra exchanges --constraint requirements/dev.lock \
+		--output-file requirements/run.lock >/dev/null
 	@! grep -nE '://| @ |^[ ]*(-e|/|\.)' requirements/*.lock
 
 clean: ## Remove the environment and every cache

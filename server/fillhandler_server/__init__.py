@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         NetworkError,
         OrderState,
         RateLimitError,
+        SecureExchangeManager,
+        TradeResult,
         create_fill_handler,
         process_exchange_fill,
     )
@@ -30,6 +32,8 @@ __all__ = [
     "NetworkError",
     "OrderState",
     "RateLimitError",
+    "SecureExchangeManager",
+    "TradeResult",
     "create_fill_handler",
     "process_exchange_fill",
 ]

@@ -58,14 +58,15 @@ def demo(
         bool, typer.Option("--json", help="Print the events as JSON lines and nothing else on stdout.")
     ] = False,
     speed: Annotated[
-        float, typer.Option(min=0.1, max=100, help="How fast the exchanges trade; 1 is easy to follow.")
+        float, typer.Option(min=0.1, max=100, help="How soon trades follow each other; 1 is easy to watch.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same orders and mishaps.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same trades and faults.")] = 1,
 ) -> None:
-    """Watch it work: a server of its own, three made-up exchanges, the live feed and the statistics.
+    """Watch it work: a server of its own trades at a simulated exchange; its live feed and statistics.
 
-    Several orders trade at once, told as Binance, Bitget and Phemex tell it: in pieces, twice, late, out of
-    order. Everything lives in a temporary folder and is gone afterwards. Ctrl-C ends it.
+    Several trades at once, while the exchange fills in pieces, refuses, forgets to answer, and its streams
+    lose, repeat and break. At the end the record is compared with the exchange's own books. Everything lives
+    in a temporary folder and is gone afterwards. Ctrl-C ends it.
     """
     from fillhandler_server.demo.run import demo as run_demo
 

@@ -5,6 +5,7 @@ The environment is read here and nowhere else.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -223,6 +224,23 @@ def credentials_source(connection: ConnectionSettings) -> CredentialsSource:
         prefix=prefix,
         variables=found,
     )
+
+
+def connections_from_environment() -> tuple[ConnectionSettings, ...]:
+    """The connections of FILLHANDLER_CONNECTIONS, for a program of one's own that hands none in.
+
+    Raises:
+        InvalidFieldError: naming everything that is wrong.
+    """
+    name = "FILLHANDLER_CONNECTIONS"
+    text = os.environ.get(name)
+    if not text:
+        return ()
+    try:
+        given = json.loads(text)
+    except ValueError:
+        raise InvalidFieldError.of(name, "must be JSON: a list of tables") from None
+    return read_connections(given, name)
 
 
 def load(config_file: Path | None = None, **options: Any) -> Settings:

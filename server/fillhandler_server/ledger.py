@@ -48,7 +48,7 @@ class WriterLedger:
         """
         self._writer = writer
         self._instruments = instruments
-        self._tolerance = slippage_tolerance
+        self.slippage_tolerance = slippage_tolerance
         self._clock = clock
 
     def now(self) -> int:
@@ -110,6 +110,18 @@ class WriterLedger:
     async def active_trades(self) -> list[Trade]:
         """Every trade that has not ended, oldest first."""
         return await self._writer.run(lambda session: session.book.trades.active())
+
+    async def owner_of(self, trade: Trade, order_id: str) -> int | None:
+        """Number of the order in the trade's symbol that has this venue id; None where none is known to."""
+        terms = trade.terms
+
+        def work(session: Session) -> int | None:
+            for order in session.book.by_order_id(terms.venue, terms.account, order_id):
+                if order.symbol == terms.symbol and order.market in ("", terms.market):
+                    return order.number
+            return None
+
+        return await self._writer.run(work) if order_id else None
 
     async def order_of(self, trade: Trade) -> OrderView:
         """The trade's last order."""
@@ -205,11 +217,11 @@ class WriterLedger:
             if average is not None:
                 worse = EXACT.subtract(average, expected)
                 worst = max(worst, worse if trade.terms.side == 1 else -worse)
-        if worst <= EXACT.multiply(abs(expected), self._tolerance):
+        if worst <= EXACT.multiply(abs(expected), self.slippage_tolerance):
             return ""
         return (
             f"filled {canonical(worst)} worse than the expected price {canonical(expected)};"
-            f" the tolerance is {canonical(self._tolerance)} of it"
+            f" the tolerance is {canonical(self.slippage_tolerance)} of it"
         )
 
     def watch(self, order_number: int, moved: Callable[[], None]) -> Callable[[], None]:
@@ -273,6 +285,11 @@ class WriterLedger:
 
 def view(order: Order) -> OrderView:
     """An order as it stands."""
+    missing = order.gap
+    if order.status == OrderStatus.FILLED and order.order_quantity is not None:
+        # It may say so without a figure.
+        own = EXACT.subtract(order.cumulative, order.inferred_quantity)
+        missing = max(missing, EXACT.subtract(order.order_quantity, own))
     return OrderView(
         number=order.number,
         order_id=order.order_id,
@@ -285,7 +302,7 @@ def view(order: Order) -> OrderView:
         quantity=order.order_quantity,
         cumulative=order.cumulative,
         reported_cumulative=order.reported_cumulative,
-        missing=order.gap,
+        missing=missing,
         last_fill_time=order.last_fill_time,
     )
 

@@ -6,15 +6,16 @@ import asyncio
 import logging
 import random as chance
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from fillhandler_server.collectors import Collector, CollectorSettings, CollectorState, ConnectionState
 from fillhandler_server.config import credentials_source
 from fillhandler_server.domain.errors import InvalidFieldError, Violation
-from fillhandler_server.execution.breaker import Breaker, BreakerStatus
+from fillhandler_server.execution import ccxt_venues
+from fillhandler_server.execution.breaker import Breaker, BreakerPolicy, BreakerStatus
 from fillhandler_server.execution.ccxt_connection import connect
 from fillhandler_server.execution.ccxt_spec import ConnectionSpec
 from fillhandler_server.execution.connection import VenueConnection
@@ -56,6 +57,8 @@ class Trading:
         writer: Writer,
         instruments: InstrumentTable,
         clock: Callable[[], int] = time.time_ns,
+        *,
+        credentials: Mapping[tuple[str, str], Credentials] | None = None,
     ) -> None:
         """Makes connections; nothing is sent. Imports ccxt where there are any, which takes a second.
 
@@ -66,6 +69,7 @@ class Trading:
             writer: the write path, started.
             instruments: what payloads do not say of symbols.
             clock: nanoseconds since the epoch.
+            credentials: by venue and account, instead of those that the settings say where to find.
 
         Raises:
             InvalidFieldError: naming every connection that cannot be made, and why.
@@ -80,27 +84,40 @@ class Trading:
         faults: list[Violation] = []
         for at, settings in enumerate(connections):
             try:
-                connection = _connection(settings, instruments, clock)
+                given = (credentials or {}).get(settings.key[:2])
+                connection = _connection(settings, given, instruments, clock)
             except InvalidFieldError as error:
                 faults += [
                     Violation(f"connections[{at}].{each.field}", each.text) for each in error.violations
                 ]
                 continue
-            policy = RetryPolicy.from_config(retry_config, settle_seconds=settings.settle_seconds)
-            policy = policy.overridden(settings.retry_config, f"connections[{at}].retry_config")
+            policy = _policy(settings, retry_config, at)
             pace = Pace(
                 poll_seconds=settings.poll_seconds,
                 undecided_after_seconds=settings.undecided_after_seconds,
                 deadline_seconds=settings.deadline_seconds,
                 slippage_tolerance=slippage_tolerance,
             )
-            venue = Venue(connection, policy, Breaker(), pace, random=chance.random)
+            breaking = BreakerPolicy(
+                failures_max=settings.breaker_failures,
+                cooldown_seconds=settings.breaker_seconds,
+                cooldown_seconds_max=max(settings.breaker_seconds, settings.breaker_seconds_max),
+            )
+            venue = Venue(connection, policy, Breaker(breaking), pace, random=chance.random)
             self._settings[settings.key] = settings
             self._venues[settings.key] = venue
         if faults:
             raise InvalidFieldError(*faults)
         executing = {key: venue for key, venue in self._venues.items() if self._settings[key].execute}
         self.manager = TradeManager(self.ledger, executing)
+
+    def configure(self, retry_config: dict[str, Any], slippage_tolerance: Decimal) -> None:
+        """Other settings from here on, for what is under way, too; arguments as above."""
+        self.ledger.slippage_tolerance = slippage_tolerance
+        for at, (key, settings) in enumerate(self._settings.items()):
+            venue = self._venues[key]
+            venue.policy = _policy(settings, retry_config, at)
+            venue.pace = replace(venue.pace, slippage_tolerance=slippage_tolerance)
 
     async def start(self) -> None:
         """Begins: connections are made in the background, and trades that had not ended are taken up."""
@@ -186,8 +203,16 @@ def _without_collector(venue: Venue) -> CollectorState:
     )
 
 
+def _policy(settings: ConnectionSettings, retry_config: dict[str, Any], at: int) -> RetryPolicy:
+    policy = RetryPolicy.from_config(retry_config, settle_seconds=settings.settle_seconds)
+    return policy.overridden(settings.retry_config, f"connections[{at}].retry_config")
+
+
 def _connection(
-    settings: ConnectionSettings, instruments: InstrumentTable, clock: Callable[[], int]
+    settings: ConnectionSettings,
+    given: Credentials | None,
+    instruments: InstrumentTable,
+    clock: Callable[[], int],
 ) -> VenueConnection:
     spec = ConnectionSpec(
         venue=settings.venue,
@@ -200,6 +225,8 @@ def _connection(
         rate_limit=settings.rate_limit,
         options=settings.options,
     )
+    if given is not None:
+        return connect(spec, given, instruments=instruments.current, clock=clock)
     source = credentials_source(settings)
     credentials: Credentials
     if source.directory is not None:
@@ -212,9 +239,13 @@ def _connection(
         # Where they were looked for, never what was found.
         raise InvalidFieldError(
             *(
-                Violation(each.field, f"{each.text}; looked for in {source.places(('api_key', 'secret'))}")
+                Violation(each.field, f"{each.text}; looked for in {source.places(_missing(spec, credentials))}")
                 if each.field == "credentials"
                 else each
                 for each in error.violations
             )
         ) from None
+
+
+def _missing(spec: ConnectionSpec, credentials: Credentials) -> tuple[str, ...]:
+    return credentials.missing(ccxt_venues.find(spec.venue, spec.market).credentials)

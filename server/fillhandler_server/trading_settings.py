@@ -61,6 +61,9 @@ class ConnectionSettings:
             before that it is not sent again. Longer than `recv_window_seconds`.
         poll_seconds: how often an open order is asked for, beside the stream.
         undecided_after_seconds: from when on an order whose fate the venue does not tell is an alarm.
+        breaker_failures: consecutive failures after which requests are held back.
+        breaker_seconds: for how long the first time; it doubles.
+        breaker_seconds_max: up to this.
         deadline_seconds: how long a trade's order may work where the trade does not say; None for no end.
         execute: whether trades may be sent.
         collect: whether the account's fills and orders are collected.
@@ -81,9 +84,12 @@ class ConnectionSettings:
     recv_window_seconds: float = 5.0
     timeout_seconds: float = 10.0
     rate_limit: bool = True
-    settle_seconds: float = 6.0
+    settle_seconds: float = 10.0
     poll_seconds: float = 5.0
     undecided_after_seconds: float = 60.0
+    breaker_failures: int = 5
+    breaker_seconds: float = 5.0
+    breaker_seconds_max: float = 120.0
     deadline_seconds: float | None = None
     execute: bool = True
     collect: bool = True
@@ -203,7 +209,8 @@ def _connection(table: _Table) -> ConnectionSettings:
     venue, account = table.venue(), table.text("account") or MAIN_ACCOUNT
     folder, prefix = table.credentials(venue, account)
     window = table.seconds("recv_window_seconds", 5.0, RECV_WINDOW_SECONDS_MAX)
-    settle = table.seconds("settle_seconds", window + 1, _DAY_SECONDS)
+    # Beyond the window: what took effect at its end may be shown a moment later.
+    settle = table.seconds("settle_seconds", window + 5, _DAY_SECONDS)
     if settle <= window:
         table.fail(
             "settle_seconds",
@@ -227,6 +234,9 @@ def _connection(table: _Table) -> ConnectionSettings:
         settle_seconds=settle,
         poll_seconds=table.seconds("poll_seconds", 5.0, _DAY_SECONDS),
         undecided_after_seconds=table.seconds("undecided_after_seconds", 60.0, _DAY_SECONDS),
+        breaker_failures=int(table.number("breaker_failures", 5, 1, 1_000, "failures")),
+        breaker_seconds=table.seconds("breaker_seconds", 5.0, _DAY_SECONDS),
+        breaker_seconds_max=table.seconds("breaker_seconds_max", 120.0, _DAY_SECONDS),
         deadline_seconds=table.optional_seconds("deadline_seconds", 366 * _DAY_SECONDS),
         execute=execute,
         collect=collect,

@@ -111,6 +111,7 @@ async def test_a_page_that_fails_confirms_nothing_and_the_next_reading_begins_be
         assert rig.ledger.trade_ids() == [0, 1]
         state = rig.collector.state
         assert (state.confirmed_time, state.text) == (None, "no answer")
+        assert rig.ledger.repairs() == [("BTCUSDT", 2)]
         await rig.time.advance(5)
 
         assert rig.ledger.trade_ids() == [0, 1, 2, 3, 4]

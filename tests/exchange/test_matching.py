@@ -98,6 +98,9 @@ def test_money_and_fees_are_exact(desk: Desk) -> None:
     assert {trade.commission_asset for trade in bought.trades} == {"BTC"}
     assert {trade.commission_asset for trade in sold.trades} == {"USDT"}
     assert fees == Decimal("0.0005")
+    rounded_off = Decimal("1E-8") * len(sold.trades)
+    cost = sold.state.quote_executed / 1000
+    assert cost - rounded_off < sum(trade.commission for trade in sold.trades) <= cost
     assert wallet["BTC"].free == FUNDS["BTC"] - fees
     brought = sold.state.quote_executed - sum(trade.commission for trade in sold.trades)
     assert wallet["USDT"].free == FUNDS["USDT"] - bought.state.quote_executed + brought
@@ -121,6 +124,7 @@ def test_a_crossed_order_fills_in_pieces_at_its_own_price(desk: Desk) -> None:
 
     desk.spot.jump("BTCUSDT", Decimal(58_000), NOW + 1, pieces=1)
     assert placed.status is Status.PARTIALLY_FILLED
+    assert desk.spot.wallet.balances["USDT"].locked == placed.price * placed.remaining
 
     desk.spot.jump("BTCUSDT", Decimal(58_000), NOW + 2)
     assert placed.status is Status.FILLED

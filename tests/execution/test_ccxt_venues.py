@@ -143,19 +143,25 @@ def _plain(value: Any) -> Any:
 
 
 RESTRICTED = {
-    "binance": ("LIMIT_MAKER", "IOC"), "bitget": ("post_only", "ioc"), "phemex": ("PostOnly", "ImmediateOrCancel"),
-    "bybit": ("PostOnly", "IOC"), "okx": ("post_only", "ioc"), "kraken": ("oflags=post", "IOC"),
-    "coinbase": ('"post_only": *true', "sor_limit_ioc"), "kucoin": ('"postOnly": *true', "IOC"),
-    "gate": ("poc", "ioc"), "hyperliquid": ("Alo", "Ioc"),
-}  # fmt: skip
+    "binance": ("LIMIT_MAKER", "IOC"),
+    "bitget": ("post_only", "ioc"),
+    "phemex": ("PostOnly", "ImmediateOrCancel"),
+    "bybit": ("PostOnly", "IOC"),
+    "okx": ("post_only", "ioc"),
+    "kraken": ("oflags=post", "IOC"),
+    "coinbase": ('"post_only": *true', "sor_limit_ioc"),
+    "kucoin": ('"postOnly": *true', "IOC"),
+    "gate": ("poc", "ioc"),
+    "hyperliquid": ("Alo", "Ioc"),
+}
 
 
-@pytest.mark.parametrize(("type", "at"), [("post_only", 0), ("ioc", 1)])
-async def test_restrictions_are_said_in_the_venues_words(venue: Venue, type: str, at: int) -> None:
+@pytest.mark.parametrize(("kind", "at"), [("post_only", 0), ("ioc", 1)])
+async def test_restrictions_are_said_in_the_venues_words(venue: Venue, kind: str, at: int) -> None:
     said = venue.replies
     venue.say(said.place if said.by_type else f"POST {said.place}", said.placed)
 
-    await venue.connection.place(replace(venue.ticket, type=type))
+    await venue.connection.place(replace(venue.ticket, type=kind))
 
     assert re.search(RESTRICTED[venue.connection.venue][at], venue.asked(said.place).body, re.IGNORECASE)
 
@@ -288,6 +294,11 @@ async def test_the_clocks_difference_is_measured_and_used(venue: Venue) -> None:
     assert skew is not None
     expected = 5 if venue.replies.time_path else 0  # else by the Date header
     assert abs(skew / 1e9 - expected) < 1.6
+    if venue.connection.venue == "binance":
+        venue.say(f"POST {venue.replies.place}", venue.replies.placed)
+        await venue.connection.place(venue.ticket)
+        ahead = int(venue.asked(venue.replies.place).said["timestamp"]) - now()
+        assert 3000 < ahead <= 5500
 
 
 async def test_a_symbol_in_any_spelling(venue: Venue) -> None:
@@ -311,6 +322,15 @@ async def test_what_would_be_rounded_is_refused(venue: Venue) -> None:
         )
 
     assert {each.field for each in caught.value.violations} >= {"quantity"}
+    assert len(venue.server.asked) == before
+
+
+async def test_a_client_order_id_that_the_venue_does_not_take(venue: Venue) -> None:
+    before = len(venue.server.asked)
+
+    with pytest.raises(InvalidFieldError, match="client_order_id"):
+        await venue.connection.place(replace(venue.ticket, client_order_id="no spaces, " * 20))
+
     assert len(venue.server.asked) == before
 
 

@@ -143,7 +143,7 @@ def test_only_an_order_that_may_be_there_settles(
 def test_without_a_word_it_is_an_order_that_was_to_be_placed() -> None:
     error = failure(E.TIMEOUT, maybe_applied=True)
 
-    assert PLAIN.decide(1, error, random=middle).delay == PLAIN.settle_seconds == 6.0
+    assert PLAIN.decide(1, error, random=middle).delay == PLAIN.settle_seconds == 10.0
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_without_a_word_it_is_an_order_that_was_to_be_placed() -> None:
         (
             1,
             failure(E.TIMEOUT, maybe_applied=True),
-            "timeout: attempt 2 of 4 after 6.000 s (settle_seconds, since the order may have been placed)",
+            "timeout: attempt 2 of 4 after 10.000 s (settle_seconds, since the order may have been placed)",
         ),
         (4, failure(), "attempt 4 of 4 failed: max_retries"),
         (

@@ -169,7 +169,8 @@ class Subscriber:
                         if self._draw.random() < 0.02:
                             break
                 except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    # A server that is told to end cancels what comes in its last moment.
+                    if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                         raise
                     await asyncio.sleep(0.02)
                 finally:

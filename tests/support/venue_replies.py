@@ -1,6 +1,8 @@
 """Replies as the venues' documents have them, as far as ccxt and our modules read them. One spot order each
 (Hyperliquid: perpetual): a purchase of 0.02 at 30000.5, limited."""
 
+# ruff: noqa: E501  # rows as the documents print them
+
 from __future__ import annotations
 
 import time
@@ -383,7 +385,7 @@ VENUES: dict[str, VenueReplies] = {
         "/api/v4/spot/time", lambda ms: {"server_time": ms},
         "/api/v4/spot/orders", GATE_ORDER,
         {"currency_pair": "BTC_USDT", "side": "buy", "type": "limit", "amount": "0.02", "price": "30000.5",
-         "time_in_force": "gtc", "text": "t-abc1"},
+         "text": "t-abc1"},
         (400, {"label": "BALANCE_NOT_ENOUGH", "message": "Not enough balance"}),
         "/api/v4/spot/orders/t-abc1", GATE_ORDER,
         (404, {"label": "ORDER_NOT_FOUND", "message": "Order with ID t-abc1 not found"}),

@@ -1,4 +1,4 @@
-"""A local server that answers as a test tells it, and keeps every request: constructed replies of exchanges."""
+"""A local server that answers as a test tells it and keeps every request: constructed replies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class VenueServer:
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
-    _routes: dict[str, Reply | None | Callable[[Asked], Reply | None]] = field(default_factory=dict)
+    _routes: dict[str, Reply | Callable[[Asked], Reply | None] | None] = field(default_factory=dict)
     _sockets: dict[str, Socket] = field(default_factory=dict)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -35,7 +35,7 @@ def test_every_key_of_a_connection_is_documented_with_its_default() -> None:
 
     assert list(documented) == [each.name for each in fields(ConnectionSettings)]
     told = {name: default for name, (default, _) in documented.items()}
-    assert (told.pop("venue"), told.pop("settle_seconds")) == ("required", "`recv_window_seconds` + 1")
+    assert (told.pop("venue"), told.pop("settle_seconds")) == ("required", "`recv_window_seconds` + 5")
     assert told.pop("credentials_env") == "`FILLHANDLER_VENUE_<VENUE>_<ACCOUNT>`"
     assert told == {name: shown(getattr(defaults, name)) for name in told}
     assert set(re.findall(r"`(\w+)`", documented["venue"][1])) == set(venues.known())

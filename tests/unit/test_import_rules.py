@@ -32,7 +32,7 @@ ALL = "*"
 # sqlite3 is the standard library's, and yet a storage library: it is allowed only where it is named.
 STORAGE = ("sqlcipher3", "sqlite3", "sqlite_utils")
 CRYPTOGRAPHY = ("cryptography", "pyrage")
-EXCHANGE = ("ccxt",)
+EXCHANGE = ("ccxt", "aiohttp")
 GRPC = ("google", "grpc", "grpc_health", "grpc_reflection", "grpc_status")
 CONTRACT = ("fillhandler.v1", "google.protobuf")
 LOG = ("structlog",)
@@ -94,6 +94,22 @@ SERVER = {
     # What it reads is handed in; the venues say their names.
     "trading_settings": Row(("domain", "venues")),
     "config": Row(("domain", "trading_settings"), ("platformdirs", "pydantic", "pydantic_settings", "yaml")),
+    # Between execution and collectors, which know only its port, and the writer.
+    "ledger": Row(("domain", "execution", "instrument_table", "writer")),
+    # A composition root of its own, for the server and for a handler: connections, trades, collectors.
+    "trading": Row(
+        (
+            "collectors",
+            "config",
+            "domain",
+            "execution",
+            "instrument_table",
+            "ledger",
+            "trading_settings",
+            "writer",
+        ),
+        LOG,
+    ),
     "app": Row((ALL,), (ALL,)),
     # One more client, beside a server process of its own.
     "demo": Row((), ("fillhandler", "google.protobuf", "rich")),
@@ -119,6 +135,7 @@ SERVER = {
             "projections.__init__",
             # Fields are checked by the same code that checks a request's.
             "rpc.convert",
+            "rpc.trades",
             "trading_settings",
             "venues",
             "writer",
@@ -131,13 +148,20 @@ SERVER = {
             "config",
             "domain",
             "encryption",
+            "execution",
             "instrument_table",
             "journal",
             "projections",
+            "trading",
+            "trading_settings",
             "transfer",
             "venues",
             "writer",
         ),
+    ),
+    # Its trades, over what `handler.embedded` puts together.
+    "handler.exchange_manager": Row(
+        ("config", "domain", "execution", "handler", "trading", "trading_settings", "writer")
     ),
     "__init__": Row(("domain", "handler")),
 }

@@ -45,7 +45,7 @@ def test_a_venue_is_enough() -> None:
         recv_window_seconds=5.0,
         timeout_seconds=10.0,
         rate_limit=True,
-        settle_seconds=6.0,
+        settle_seconds=10.0,
         poll_seconds=5.0,
         undecided_after_seconds=60.0,
         deadline_seconds=None,
@@ -75,6 +75,9 @@ def test_every_key_counts() -> None:
         "settle_seconds": 2.5,
         "poll_seconds": 0.5,
         "undecided_after_seconds": 30,
+        "breaker_failures": 3,
+        "breaker_seconds": 0.5,
+        "breaker_seconds_max": 8,
         "deadline_seconds": 90,
         "execute": False,
         "collect": True,
@@ -101,6 +104,9 @@ def test_every_key_counts() -> None:
         settle_seconds=2.5,
         poll_seconds=0.5,
         undecided_after_seconds=30.0,
+        breaker_failures=3,
+        breaker_seconds=0.5,
+        breaker_seconds_max=8.0,
         deadline_seconds=90.0,
         execute=False,
         collect=True,
@@ -116,7 +122,7 @@ def test_every_key_counts() -> None:
 
 
 def test_the_settle_time_follows_the_window() -> None:
-    assert read_one(recv_window_seconds=20).settle_seconds == 21
+    assert read_one(recv_window_seconds=20).settle_seconds == 25
 
 
 @pytest.mark.parametrize(

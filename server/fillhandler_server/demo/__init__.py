@@ -1,5 +1,5 @@
-"""`fillhandler demo`: a server of its own, three made-up exchanges, and what becomes of their fills.
+"""`fillhandler demo`: trades at a simulated exchange that misbehaves, and what becomes of them.
 
-`generator` is pure: the same seed gives the same payloads. `run` starts a real server process and talks to it
-through the client, as any other program does.
+`story` and `comparing` are pure. `run` starts a real exchange process and a real server process, and talks to
+the server through the client, as any other program does.
 """

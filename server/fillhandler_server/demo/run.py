@@ -1,4 +1,4 @@
-"""Runs the demo: a server process of its own, the exchanges, the feed, the statistics, and a clean end."""
+"""Runs the demo: an exchange and a server of its own, what is traded and shown, and a clean end."""
 
 from __future__ import annotations
 
@@ -7,43 +7,46 @@ import os
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
 from fillhandler import FillHandlerClient, FillHandlerError
-from fillhandler_server.demo.displays import REFRESH_SECONDS, Display, JsonLines, Lines, Screen
-from fillhandler_server.demo.generator import Delivery, Generator
+from fillhandler_server.demo import processes
+from fillhandler_server.demo.displays import Display, JsonLines, Lines
+from fillhandler_server.demo.exchange import Exchange, ExchangeError
 from fillhandler_server.demo.model import Seen
-from fillhandler_server.demo.truth import differences
+from fillhandler_server.demo.processes import StartError, StoppedError
+from fillhandler_server.demo.screen import Screen
+from fillhandler_server.demo.show import Show, ShowError
 
-_START_SECONDS: Final = 30.0
-_STOP_SECONDS: Final = 15.0
-_STATISTICS_SECONDS: Final = 0.4
-_CATCH_UP_SECONDS: Final = 5.0
+REFRESH_SECONDS: Final = 0.12
+_CONNECT_SECONDS: Final = 30.0
 _ENDING_SIGNALS: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-_READY: Final = "listening on "
-
-
-class DemoError(Exception):
-    """The demo cannot go on; the text says why."""
 
 
 async def demo(*, seconds: float | None, speed: float, seed: int, as_json: bool) -> int:
     """Runs until `seconds` have passed or a signal comes; the exit code.
 
     Args:
-        seconds: how long, from when the server is ready; None is until Ctrl-C.
+        seconds: how long, from when all is ready; None is until Ctrl-C.
         speed: 1 is comfortable to watch.
-        seed: the same seed gives the same orders, trades and mishaps.
+        seed: the same seed gives the same trades and faults.
         as_json: print the events as JSON lines and nothing else.
     """
+    missing = [name for name in ("aiohttp", "ccxt") if find_spec(name) is None]
+    if missing:
+        sys.stderr.write(
+            f"error: the demo needs the extra `exchanges` ({' and '.join(missing)} missing):"
+            " pip install 'fillhandler[server,exchanges]'\n"
+        )
+        return 1
     console = Console(highlight=False)
     display: Display
     if as_json:
@@ -52,22 +55,29 @@ async def demo(*, seconds: float | None, speed: float, seed: int, as_json: bool)
         display = Screen(console)
     else:
         display = Lines(console)
-    stopping = asyncio.Event()
+    # The first signal ends it in order, the second does not wait for the exchange.
+    stopping, hurrying = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        (hurrying if stopping.is_set() else stopping).set()
+
     for number in _ENDING_SIGNALS:
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, end)
     seen = Seen()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="fillhandler-demo-") as folder,
             display.open() if isinstance(display, Screen) else nullcontext(),
         ):
-            await _run(Path(folder), seen, display, stopping, seconds, speed, seed)
+            await _run(Path(folder), seen, display, stopping, hurrying, seconds, speed, seed)
+    except StoppedError:
+        return 0
     except BrokenPipeError:
         # Whoever read our output has enough of it. Python's flush at exit would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (DemoError, FillHandlerError, OSError) as error:
+    except (StartError, ShowError, ExchangeError, FillHandlerError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     finally:
@@ -75,7 +85,17 @@ async def demo(*, seconds: float | None, speed: float, seed: int, as_json: bool)
             loop.remove_signal_handler(number)
     if seen.address:
         display.summary()
-    return 1 if seen.wrong or (seen.verified is not None and not seen.verified.valid) else 0
+    return _exit_code(seen, as_json=as_json)
+
+
+def _exit_code(seen: Seen, *, as_json: bool) -> int:
+    wrong = list(seen.comparison.wrong) if seen.comparison is not None else []
+    if seen.verified is not None and not seen.verified.valid:
+        wrong.append(f"the hash chain is broken: {seen.verified.problem}")
+    if as_json:
+        for text in wrong:
+            sys.stderr.write(f"error: {text}\n")
+    return 1 if wrong else 0
 
 
 async def _run(
@@ -83,149 +103,68 @@ async def _run(
     seen: Seen,
     display: Display,
     stopping: asyncio.Event,
+    hurrying: asyncio.Event,
     seconds: float | None,
     speed: float,
     seed: int,
 ) -> None:
-    async with _server(folder, stopping) as address:
-        if not address:
-            return
-        async with FillHandlerClient(address, token_file=folder / "data" / "token") as client:
-            seen.address = address
-            display.started(seen)
-            show = _Show(client, seen, display, Generator(seed, time.time_ns() // 1_000_000, speed))
-            tasks = [
-                asyncio.create_task(work)
-                for work in (show.play(), show.watch(), show.keep_statistics(), show.refresh())
-            ]
-            ending = asyncio.create_task(stopping.wait())
-            try:
-                await asyncio.wait({*tasks, ending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-                failed = [task for task in tasks if task.done()]
-                if not failed:
-                    tasks[0].cancel()
-                    await show.finish()
-            finally:
-                for task in (*tasks, ending):
-                    task.cancel()
-                ended = await asyncio.gather(*tasks, ending, return_exceptions=True)
-            for result in ended:
-                if isinstance(result, Exception):
-                    raise result
+    def step(text: str) -> None:
+        seen.step = text
+        display.starting(seen)
 
-
-class _Show:
-    """What goes on while the server runs."""
-
-    def __init__(self, client: FillHandlerClient, seen: Seen, display: Display, generator: Generator) -> None:
-        self._client = client
-        self._seen = seen
-        self._display = display
-        self._generator = generator
-        self._sequence = 0
-        self._caught_up = asyncio.Condition()
-        self._through = 0
-
-    async def play(self) -> None:
-        """Hands the exchanges' payloads on when they are due."""
-        started = time.monotonic()
-        for delivery in self._generator.deliveries():
-            wait = started + delivery.at_seconds - time.monotonic()
-            # Even where it is late others must have their turn.
-            await asyncio.sleep(max(0.0, wait))
-            await self._deliver(delivery)
-
-    async def _deliver(self, delivery: Delivery) -> None:
-        self._display.sent(delivery)
-        response = await self._client.process_payload(delivery.venue, delivery.payload)
-        self._sequence = max(self._sequence, response.sequence)
-        self._seen.answered(delivery, response)
-        self._display.answered(delivery, response)
-        if delivery.is_last:
-            (order,) = (each for each in response.orders if each.order_id == delivery.book.order_id)
-            wrong = differences(order, delivery.book)
-            self._seen.compared += 1
-            if wrong:
-                self._seen.wrong.append(f"{delivery.venue} order {order.order_id}: {'; '.join(wrong)}")
-
-    async def watch(self) -> None:
-        """Follows the feed, as a subscriber of its own."""
-        async for response in self._client.watch_responses(from_beginning=True):
-            for event in response.events:
-                self._seen.happened(event)
-                self._display.happened(event)
-            async with self._caught_up:
-                self._through = response.through_sequence
-                self._caught_up.notify_all()
-
-    async def keep_statistics(self) -> None:
-        """Asks for the statistics again and again."""
-        while True:
-            self._seen.statistics = await self._client.get_fill_statistics()
-            await asyncio.sleep(_STATISTICS_SECONDS)
-
-    async def refresh(self) -> None:
-        """Lets the display draw."""
-        while True:
-            self._display.moved()
-            await asyncio.sleep(REFRESH_SECONDS)
-
-    async def finish(self) -> None:
-        """Nothing more is sent: the feed gets to the end, the last figures are taken, the chain is walked."""
-        try:
-            async with asyncio.timeout(_CATCH_UP_SECONDS), self._caught_up:
-                await self._caught_up.wait_for(lambda: self._through >= self._sequence)
-        except TimeoutError:
-            raise DemoError("the feed did not catch up with what was recorded") from None
-        self._seen.statistics = await self._client.get_fill_statistics()
-        self._seen.verified = await self._client.verify_journal()
-
-
-@asynccontextmanager
-async def _server(folder: Path, stopping: asyncio.Event) -> AsyncIterator[str]:
-    """`python -m fillhandler_server` in a folder of its own; its address, or "" if it is to stop before."""
-    log = folder / "log"
-    with log.open("wb") as log_file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "fillhandler_server"),
-            *("--listen", "127.0.0.1:0"),
-            *("--data-dir", str(folder / "data")),
-            *("--key-file", str(folder / "key")),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log_file,
-            # Ctrl-C is for this process; it stops the server in its own time.
-            start_new_session=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith("FILLHANDLER_")}
-            | {"FILLHANDLER_KEYRING": "false"},
+    async with AsyncExitStack() as stack:
+        step("Starting a simulated exchange …")
+        url = await stack.enter_async_context(processes.exchange(folder, seed, stopping))
+        step("Starting a server that trades there; it loads ccxt, which takes a few seconds …")
+        address = await stack.enter_async_context(processes.server(folder, url, stopping))
+        step("Connecting the server to the exchange …")
+        client = await stack.enter_async_context(
+            FillHandlerClient(address, token_file=folder / "data" / "token")
         )
-    try:
-        yield await _address(process, log, stopping)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(_STOP_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+        show = Show(client, Exchange(url), seen, display, seed, speed)
+        background = [
+            asyncio.create_task(work) for work in (show.watch(), show.keep_statistics(), _refresh(display))
+        ]
+        try:
+            if not await _until(show.connected(), background, stopping, seconds=_CONNECT_SECONDS):
+                if stopping.is_set():
+                    raise StoppedError
+                raise ShowError(f"the server was not connected to the exchange in {_CONNECT_SECONDS:g} s")
+            seen.address, seen.step = address, ""
+            display.started(seen)
+            await _until(show.play(), background, stopping, seconds=seconds)
+            step("Ending: open orders are cancelled, then the record is compared with the exchange's books …")
+            await _until(show.finish(), background, hurrying)
+        finally:
+            await _end(background)
 
 
-async def _address(process: asyncio.subprocess.Process, log: Path, stopping: asyncio.Event) -> str:
-    assert process.stdout is not None
-    ready = asyncio.ensure_future(process.stdout.readline())
-    ending = asyncio.ensure_future(stopping.wait())
+async def _until(
+    work: Coroutine[Any, Any, None],
+    background: list[asyncio.Task[None]],
+    ending: asyncio.Event,
+    seconds: float | None = None,
+) -> bool:
+    """Lets work go on to its end, which is True, or until something ends it, and raises what went wrong."""
+    task, waiting = asyncio.create_task(work), asyncio.create_task(ending.wait())
     try:
-        await asyncio.wait((ready, ending), timeout=_START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if stopping.is_set():
-            return ""
-        line = ready.result().decode().strip() if ready.done() else ""
+        await asyncio.wait({task, waiting, *background}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in (task, *background):
+            if each.done():
+                each.result()
+        return task.done()
     finally:
-        ready.cancel()
-        ending.cancel()
-        await asyncio.gather(ready, ending, return_exceptions=True)
-    if not line.startswith(_READY):
-        said = (await asyncio.to_thread(log.read_text, errors="replace")).strip().splitlines()
-        raise DemoError(f"the server did not start{': ' + said[-1] if said else ''}")
-    return line.removeprefix(_READY)
+        await _end([task, waiting])
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _refresh(display: Display) -> None:
+    """Lets the display draw."""
+    while True:
+        display.moved()
+        await asyncio.sleep(REFRESH_SECONDS)

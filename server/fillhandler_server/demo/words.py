@@ -1,67 +1,26 @@
-"""What a newcomer reads: deliveries, events and oddities in words."""
+"""What a newcomer reads: events in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from fillhandler.v1 import events_pb2, fill_service_pb2, fills_pb2, orders_pb2
-from fillhandler_server.demo.books import plain
-from fillhandler_server.demo.generator import Delivery, Oddity
+from fillhandler.cli.events import event_text
+from fillhandler.v1 import events_pb2, fills_pb2, orders_pb2, trades_pb2
 
-EXPLANATIONS: Final = {
-    Oddity.DUPLICATE: (
-        "{venue} sent the same payload again, as after a reconnect. Its trade is known by its identity:"
-        " dropped, nothing counts twice."
-    ),
-    Oddity.SECOND_CHANNEL: (
-        "{venue} told this trade on its orders channel already; the fill channel repeats it in another shape."
-        " Same identity: counted once."
-    ),
-    Oddity.OVERTAKES: (
-        "{venue}'s messages came in the wrong order: the later fill is here first. Sums do not mind, and a"
-        " status never goes back."
-    ),
-    Oddity.OVERTAKEN: "The fill that was overtaken. The order stands as if nothing had happened.",
-    Oddity.LATE: (
-        "A fill of an order that {venue} has already canceled. It is real exposure, so it is booked; the"
-        " order stays CANCELED."
-    ),
-    Oddity.FILLED_FIRST: (
-        "{venue} says FILLED and the last fill is not here yet. The order is FILLED; the fills' own sum is"
-        " kept apart until it comes."
-    ),
-    Oddity.MISSING_FILL: "The missing fill. Now the fills sum to what {venue} had reported.",
-    Oddity.LACKING: "{venue} does not tell everything yet: {lacking} will come later. Unknown is not zero.",
-    Oddity.COMPLETING: ("The same trades with what was missing. They are enriched, not counted again."),
-    Oddity.CONFLICT: (
-        "{venue}'s trade list states another fee for a trade than its push did. The first stands; the other"
-        " is kept as an event, for somebody to look at."
-    ),
-    Oddity.REJECTED: "{venue} refused the order. Nothing filled, nothing is owed.",
-}
-
-VENUES: Final = {"binance": "Binance", "bitget": "Bitget", "phemex": "Phemex"}
+ENDS: Final = frozenset(
+    trades_pb2.TradeOutcome.Name(number).removeprefix("TRADE_OUTCOME_")
+    for number in trades_pb2.TradeOutcome.values()
+)
+"""How trades end."""
 
 
-def explanation(delivery: Delivery) -> str:
-    """Why a delivery is odd and what that means; empty where nothing is."""
-    if delivery.oddity is None:
-        return ""
-    lacking = "the fee" if delivery.name == "TRADE_LITE" else "who was maker and who taker"
-    return EXPLANATIONS[delivery.oddity].format(venue=VENUES[delivery.venue], lacking=lacking)
-
-
-def outcome_words(outcomes: Iterable[fill_service_pb2.Outcome.ValueType]) -> str:
-    """What became of the fills in a payload, such as "1 fill recorded"."""
-    counts: dict[str, int] = {}
-    for outcome in outcomes:
-        name = fill_service_pb2.Outcome.Name(outcome).removeprefix("OUTCOME_").lower()
-        counts[name] = counts.get(name, 0) + 1
-    if not counts:
-        return "order report"
-    return ", ".join(f"{number} fill{'s' * (number > 1)} {name}" for name, number in counts.items())
+def trade_words(request: trades_pb2.ExecuteTradeRequest) -> str:
+    """What a trade asks for, such as "BUY 0.05 BTCUSDT spot limit at 60000"."""
+    limit = f" at {request.limit_price}" if request.HasField("limit_price") else ""
+    kind = request.type.replace("_", "-")
+    return f"{side_word(request.side)} {request.quantity} {request.symbol} {request.market} {kind}{limit}"
 
 
 def status_word(status: orders_pb2.OrderStatus.ValueType) -> str:
@@ -74,61 +33,147 @@ def side_word(side: fills_pb2.Side.ValueType) -> str:
     return fills_pb2.Side.Name(side).removeprefix("SIDE_")
 
 
+def outcome_word(outcome: trades_pb2.TradeOutcome.ValueType) -> str:
+    """Such as PARTIALLY_FILLED."""
+    return trades_pb2.TradeOutcome.Name(outcome).removeprefix("TRADE_OUTCOME_")
+
+
+def operation_word(operation: trades_pb2.RequestOperation.ValueType) -> str:
+    """The request: "place", "cancel" or "query"."""
+    return trades_pb2.RequestOperation.Name(operation).removeprefix("REQUEST_OPERATION_").lower()
+
+
 def amounts(sums: Iterable[fills_pb2.Fee | fills_pb2.Notional]) -> str:
     """Sums, one a currency."""
     return ", ".join(f"{each.amount} {each.currency}" for each in sums)
 
 
-def short(identifier: str) -> str:
-    """An id in a column: enough to tell two apart."""
-    return identifier if len(identifier) <= 12 else f"…{identifier[-10:]}"
+def number(value: Decimal | None) -> str:
+    """A number in a column: at most eight digits. The record itself is exact."""
+    return "" if value is None else format(Decimal(f"{value:.8g}").normalize(), "f")
 
 
-def price(text: str) -> str:
-    """An average price in a column: at most eight digits. The record itself is exact."""
-    return plain(Decimal(f"{Decimal(text):.8g}")) if text else ""
+def state(event: events_pb2.Event) -> str:
+    """What a trade does after an event of its own, in a word; empty where it goes on as before."""
+    match event.WhichOneof("event"):
+        case "retry_scheduled":
+            failed = event.retry_scheduled
+            if failed.operation != trades_pb2.REQUEST_OPERATION_PLACE:
+                return ""
+            return "UNKNOWN" if failed.maybe_applied else "WAITING"
+        case "request_succeeded":
+            cancels = event.request_succeeded.operation == trades_pb2.REQUEST_OPERATION_CANCEL
+            return "CANCELING" if cancels else "WORKING"
+        case "trade_cancel_requested":
+            return "CANCELING"
+        case "trade_continued":
+            return "PLACING"
+        case "trade_finished":
+            return outcome_word(event.trade_finished.outcome)
+        case _:
+            return ""
+
+
+def note(event: events_pb2.Event, *, unsure: bool) -> tuple[str, str] | None:
+    """Title and text of what is remarkable about an event, for somebody who has never seen one.
+
+    Args:
+        event: from the feed.
+        unsure: whether nobody knew what had become of its trade's order.
+    """
+    match event.WhichOneof("event"):
+        case "retry_scheduled":
+            failed = event.retry_scheduled
+            delay = failed.delay.ToTimedelta().total_seconds()
+            what = f"{event.symbol}, {operation_word(failed.operation)} attempt {failed.attempt}"
+            why = f"{failed.error_class} ({failed.text.rstrip('.')})"
+            if failed.maybe_applied and failed.operation == trades_pb2.REQUEST_OPERATION_PLACE:
+                return "OUTCOME UNKNOWN", (
+                    f"{what}: {why}. The order may be at the exchange all the same. The exchange is asked for"
+                    f" {delay:.1f} s at least before anything is sent again."
+                )
+            return "RETRY", f"{what}: {why}. Again in {delay:.1f} s."
+        case "request_succeeded" if unsure:
+            if event.request_succeeded.operation == trades_pb2.REQUEST_OPERATION_PLACE:
+                return "SENT AGAIN", (
+                    f"{event.symbol}: the exchange had shown that it does not have the order. Now it has."
+                )
+            return "FOUND", f"{event.symbol}: the exchange has the order. It was not sent a second time."
+        case "retry_exhausted":
+            failed_for_good = event.retry_exhausted
+            why = f"{failed_for_good.error_class} ({failed_for_good.text.rstrip('.')})"
+            return "NO RETRY", f"{event.symbol}: {why}. Trying again would not help."
+        case "trade_continued":
+            return "REPLACED", (
+                f"{event.symbol}: the order was cancelled at its deadline, and what it had not filled is"
+                " placed again."
+            )
+        case "connection_changed":
+            return _connection_note(event.connection_changed)
+        case "fill_conflicted" | "order_anomaly" | "alert_raised" as kind:
+            return kind.replace("_", " ").upper(), event_text(event)
+        case _:
+            return None
+
+
+def _connection_note(changed: events_pb2.ConnectionChanged) -> tuple[str, str] | None:
+    if changed.repaired_fills:
+        fills = f"{changed.repaired_fills} fill{'s' * (changed.repaired_fills > 1)}"
+        return "GAP REPAIRED", (
+            f"{changed.symbol}: the stream had not brought {fills}; the exchange's history had."
+        )
+    if not changed.connected:
+        return "DISCONNECTED", f"The {changed.market} stream broke. It is connected again by itself."
+    if not changed.HasField("confirmed_time"):
+        return "CONNECTED", f"The {changed.market} stream is live."
+    return None
 
 
 def event_words(event: events_pb2.Event) -> str:
-    """What an event says, such as "BUY 0.2 @ 3521.15, fee 0.04 USDT, maker"."""
+    """What an event says, in a line."""
     match event.WhichOneof("event"):
         case "fill_recorded":
             return _fill(event.fill_recorded.fill)
         case "fill_enriched":
-            return f"{_listed(event.fill_enriched.fields)} now known"
-        case "fill_conflicted":
-            conflicted = event.fill_conflicted
-            differing = _listed(conflicted.fields)
-            return f"{differing} differ from event {conflicted.fill_sequence}, which stands"
+            return f"{' and '.join(event.fill_enriched.fields)} now known"
         case "order_reported":
             reported = event.order_reported.order
             reason = f": {reported.reason}" if reported.reason else ""
-            return f"the venue says {status_word(reported.status)}{reason}"
-        case "order_anomaly":
-            return event.order_anomaly.text
-        case kind:
-            return str(kind).replace("_", " ")
-
-
-def _listed(fields: Sequence[str]) -> str:
-    return " and ".join(fields)
+            return f"the exchange says {status_word(reported.status)}{reason}"
+        case "trade_started":
+            return trade_words(event.trade_started.request)
+        case "trade_continued":
+            return f"its order number {event.trade_continued.number}"
+        case "trade_cancel_requested":
+            return "somebody asked for it"
+        case "request_succeeded":
+            done = event.request_succeeded
+            return f"{operation_word(done.operation)}, attempt {done.attempt}"
+        case "retry_scheduled":
+            failed = event.retry_scheduled
+            delay = failed.delay.ToTimedelta().total_seconds()
+            what = f"{operation_word(failed.operation)}, attempt {failed.attempt}"
+            return f"{what}: {failed.error_class}, again in {delay:.1f} s"
+        case "retry_exhausted":
+            return f"{event.retry_exhausted.error_class}: {event.retry_exhausted.text}"
+        case "trade_finished":
+            finished = event.trade_finished
+            why = f": {finished.text}" if finished.text else ""
+            return f"{outcome_word(finished.outcome)}{why}"
+        case _:
+            return event_text(event)
 
 
 def _fill(fill: fills_pb2.Fill) -> str:
     parts = [f"{side_word(fill.side)} {fill.quantity} @ {fill.price}"]
-    parts += [
-        f"rebate {fee.amount.removeprefix('-')} {fee.currency}"
-        if fee.amount.startswith("-")
-        else f"fee {fee.amount} {fee.currency}"
-        for fee in fill.fees
-    ]
+    parts += [f"fee {fee.amount} {fee.currency}" for fee in fill.fees]
     if fill.liquidity:
         parts.append(fills_pb2.Liquidity.Name(fill.liquidity).removeprefix("LIQUIDITY_").lower())
     return ", ".join(parts)
 
 
 def position(event: events_pb2.Event) -> str:
-    """How the order stands after an event, such as "0.2 filled, 0.3 left, PARTIALLY_FILLED"."""
+    """How the order stands after an event, such as "PARTIALLY_FILLED · 0.2 filled, 0.3 left"."""
     if not event.status:
         return ""
     parts = [status_word(event.status)]

@@ -77,6 +77,9 @@ def by_client_id_alone(book: Book, said: Fill | OrderReport, found: Order | None
         return None
     named = book.by_client_order_id(said.venue, said.account, said.client_order_id)
     alone = [order for order in named if order is not found and not order.order_id]
+    if len(alone) > 1:
+        # One that ended without an id never was at the venue, and its client id was taken again.
+        alone = [order for order in alone if not order.is_final] or alone
     if found is None:
         return only(alone, said.market, said.symbol)
     return only(alone, said.market or found.market, said.symbol or found.symbol)

@@ -99,7 +99,11 @@ class CcxtConnection:
 
     async def start(self) -> None:
         """Reads the exchange's markets and clock; `VenueConnection.start`."""
-        markets = (await self._call(Operation.QUERY, lambda: self._exchange.load_markets(True))).result
+        markets = (
+            await self._call(
+                Operation.QUERY, lambda: self._exchange.load_markets(True, dict(self._row.market_params))
+            )
+        ).result
         symbols = Symbols(self.venue, self.market, markets, self._instruments)
         if not len(symbols):
             raise VenueError(
@@ -171,7 +175,7 @@ class CcxtConnection:
             return await self._search(unified, order_id, own_id)
         params = {} if order_id else {"clientOrderId": own_id}
         called = await self._call(
-            Operation.QUERY, lambda: self._exchange.fetch_order(order_id or None, unified, params)
+            Operation.QUERY, lambda: self._exchange.fetch_order(order_id or own_id, unified, params)
         )
         if called.absent:
             return Answer()

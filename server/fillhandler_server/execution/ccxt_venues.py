@@ -31,6 +31,8 @@ class CcxtVenue:
     credentials: tuple[str, ...] = ("api_key", "secret")
     """Fields of `Credentials` that it demands."""
     options: Params = field(default_factory=dict)
+    market_params: Params = field(default_factory=dict)
+    """For the question for the markets."""
     has_sandbox: bool = True
     client_order_id: str = r"[A-Za-z0-9_-]{1,32}"
     """What the exchange takes for one, as a pattern."""
@@ -240,8 +242,8 @@ _KUCOIN: Final = CcxtVenue(
         "hf": True,  # every account's system by now; ccxt would ask otherwise
         "uta": False,
         "fetchMarkets": {"types": ["spot"], "fetchTickersFees": False},
-        "marginables": False,
     },
+    market_params={"marginables": False},
     client_order_id=r"[A-Za-z0-9_-]{1,40}",
     client_order_id_words="1 to 40 letters, digits, '-' and '_'",
     recent=("fetch_open_orders", "fetch_closed_orders"),

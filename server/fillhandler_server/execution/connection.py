@@ -111,6 +111,8 @@ class VenueConnection(Protocol):
     """Whether it is not real money: the exchange's test network, or the simulated exchange."""
     streams: bool
     """Whether it can stream the account's orders and fills."""
+    skew: int | None
+    """Nanoseconds that the exchange's clock is ahead of ours, as last measured; None before."""
     history_needs_symbol: bool
     """Whether `trades` and `recent_orders` must be asked symbol by symbol."""
 

@@ -303,7 +303,8 @@ def _text(
     said: str,
     secrets: Iterable[str],
 ) -> str:
-    words = scrubbed(said, secrets)
+    # Of an answer that ccxt stumbled over the words are "success" or the like.
+    words = scrubbed(said, secrets) if _names(error) or (reply is not None and reply.status >= 400) else ""
     if words:
         return words
     plain = _PLAIN[error_class]

@@ -1,7 +1,8 @@
-"""Following an order at the venue to its end: by the record, which streams and polls fill, and the deadline."""
+"""Following an order at the venue to its end: by the record, which streams and polls fill; and its deadline."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -15,8 +16,7 @@ from fillhandler_server.execution.client_ids import client_order_id
 from fillhandler_server.execution.connection import Answer
 from fillhandler_server.execution.errors import VenueError
 from fillhandler_server.execution.ledger import OrderView
-from fillhandler_server.execution.placing import LOOK_BACK, Placing
-from fillhandler_server.execution.running import SECOND
+from fillhandler_server.execution.placing import Placing
 from fillhandler_server.execution.venue import FIRST_POLL_SECONDS
 
 _COMPLETE_SECONDS: Final = 0.1
@@ -29,7 +29,7 @@ class Following(Placing):
     async def follow(self) -> None:
         """Waits for the last order's end and draws the conclusion; or acts at the deadline."""
         leg = self.leg
-        poll, asked_at = FIRST_POLL_SECONDS, self.ledger.now()
+        poll, asked_at = FIRST_POLL_SECONDS, self.venue.monotonic()
         end_watch = self.ledger.watch(leg.order_number, self.wake)
         try:
             while True:
@@ -44,13 +44,12 @@ class Following(Placing):
                     text = "its deadline passed; the order was left at the venue"
                     await self.finish(TradeOutcome.LEFT_WORKING, text=text)
                     return
-                due = asked_at + int(poll * SECOND)
-                if self.ledger.now() >= due:
+                due = asked_at + poll
+                if self.venue.monotonic() >= due:
                     poll = await self._poll(order, poll)
-                    asked_at = self.ledger.now()
+                    asked_at = self.venue.monotonic()
                     continue
-                limits = [due] if self.deadline is None else [due, self.deadline]
-                await self.pause(self.until(min(limits)))
+                await self.pause(self.until(due if self.deadline is None else min(due, self.deadline)))
         finally:
             end_watch()
         await self._complete()
@@ -88,12 +87,22 @@ class Following(Placing):
             if wait is None:
                 # What the venue does not know as open has ended, and will show as what.
                 wait = poll = await self._poll(await self.ledger.order_of(self.trade), poll)
-            order = await self.ledger.order_of(self.trade)
-            if not order.is_final:
-                await self.pause(wait)
-                order = await self.ledger.order_of(self.trade)
+            order = await self._order_once(lambda order: order.is_final, wait)
         if self.trade.undecided:
             self.trade = await self.ledger.set_undecided(self.trade, "")
+
+    async def _order_once(self, done: Callable[[OrderView], object], seconds: float) -> OrderView:
+        """The order once something holds of it, waited for at most so long.
+
+        Its other events wake the run as well, our own failures among them, and must not cut the wait short.
+        """
+        moment = self.venue.monotonic() + seconds
+        while True:
+            order = await self.ledger.order_of(self.trade)
+            left = self.until(moment)
+            if done(order) or not left:
+                return order
+            await self.pause(left)
 
     async def _cancel_once(self, order: OrderView, attempt: int) -> float | None:
         """Asks for it once; returns the seconds to wait where that failed."""
@@ -124,29 +133,29 @@ class Following(Placing):
 
     async def _complete(self) -> None:
         """Waits for the fills that the venue counts; reads the trade history if they do not come."""
-        end = self.ledger.now() + int(self.venue.pace.completing_seconds * SECOND)
+        end = self.venue.monotonic() + self.venue.pace.completing_seconds
         wait = _COMPLETE_SECONDS
         order = await self.ledger.order_of(self.trade)
         end_watch = self.ledger.watch(order.number, self.wake)
         try:
             while order.missing:
                 self.venue.look()
-                await self.pause(wait)
-                order = await self.ledger.order_of(self.trade)
-                if not order.missing or self.ledger.now() >= end:
+                left = self.until(end) or 0.0
+                order = await self._order_once(lambda order: not order.missing, min(wait, left))
+                if not order.missing or self.venue.monotonic() >= end:
                     break
+                wait = min(wait * 2, self.venue.pace.poll_seconds)
                 try:
                     await self._read_trades()
                 except VenueError as error:
                     wait = max(wait, error.retry_after or 0.0)
-                wait = min(wait * 2, self.venue.pace.poll_seconds)
                 order = await self.ledger.order_of(self.trade)
         finally:
             end_watch()
 
     async def _read_trades(self) -> None:
         terms, connection, cursor = self.trade.terms, self.venue.connection, ""
-        since = self.leg.start_time - LOOK_BACK
+        since = self.since
         while True:
             page = await self.ask(partial(connection.trades, terms.symbol, since, cursor))
             await self.ledger.record(terms.venue, terms.account, page.messages)
@@ -171,7 +180,11 @@ class Following(Placing):
             return
         problem = self._no_replacement(order, rest)
         if problem is None:
-            await self._replace(rest)
+            if not self._confirmed:
+                await self._confirm(order)
+                await self._conclude()
+            else:
+                await self._replace(rest)
             return
         outcome = TradeOutcome.PARTIALLY_FILLED if filled else TradeOutcome.NOT_FILLED
         await self.finish(outcome, text=problem or f"the order ended {order.status.name.lower()}")
@@ -195,6 +208,25 @@ class Following(Placing):
             least = canonical(rules.quantity_min)
             return f"the rest of {canonical(rest)} is less than the venue takes ({least})"
         return None
+
+    _confirmed_leg = 0
+    """Which of the orders the venue was asked about after its end."""
+
+    @property
+    def _confirmed(self) -> bool:
+        return self._confirmed_leg == len(self.trade.legs)
+
+    async def _confirm(self, order: OrderView) -> None:
+        """Reads the ended order and its trades once more: the rest of it must not be taken for too much."""
+        while not self._confirmed:
+            try:
+                await self._record_order(order)
+                await self._read_trades()
+            except VenueError as error:
+                await self.pause(error.retry_after or self.venue.policy.base_delay)
+            else:
+                self.answered()
+                self._confirmed_leg = len(self.trade.legs)
 
     async def _replace(self, rest: Decimal) -> None:
         """Makes durable that the rest is placed again; `replacement_price` says at what price."""

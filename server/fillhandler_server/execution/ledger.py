@@ -33,14 +33,14 @@ class OrderView:
     reported_cumulative: Decimal | None
     """What the venue counts."""
     missing: Decimal
-    """What the venue counts and no fill of its own has told: inferred, or not there at all. 0 normally."""
+    """What the venue counts, or says by FILLED, and no fill of its own has told. 0 normally."""
     last_fill_time: int | None
 
     @property
     def filled(self) -> Decimal:
         """The most that anybody knows to be filled."""
-        known = self.reported_cumulative
-        return self.cumulative if known is None else max(known, self.cumulative)
+        whole = self.quantity if self.status is OrderStatus.FILLED else None
+        return max(each for each in (self.cumulative, self.reported_cumulative, whole) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,9 @@ class Ledger(Protocol):
 
     async def active_trades(self) -> list[Trade]:
         """Every trade that has not ended, oldest first."""
+
+    async def owner_of(self, trade: Trade, order_id: str) -> int | None:
+        """Number of the order in the trade's symbol that has this venue id; None where none is known to."""
 
     async def order_of(self, trade: Trade) -> OrderView:
         """The trade's last order."""

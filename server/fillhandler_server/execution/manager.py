@@ -40,22 +40,13 @@ class TradeRun(Following):
     """One trade from where it stands to its end."""
 
     def __init__(self, trade: Trade, venue: Venue, ledger: Ledger) -> None:
-        self.told = asyncio.Event()
-        """Set once whoever waits for it is to be answered: it has ended, or its alert was raised."""
         super().__init__(trade, venue, ledger)
+        self.told = asyncio.Event()
+        """Set while whoever waits for it is to be answered: it has ended, or its alert stands."""
 
-    @property
-    def trade(self) -> Trade:
-        """How it stood after the last event."""
-        return self._trade
-
-    @trade.setter
-    def trade(self, trade: Trade) -> None:
-        self._trade = trade
-        if trade.finished or trade.undecided:
-            self.told.set()
-        else:
-            self.told.clear()
+    def moved(self) -> None:
+        """The trade has another state."""
+        (self.told.set if self.trade.finished or self.trade.undecided else self.told.clear)()
 
     async def run(self, *, resumed: bool) -> None:
         """Runs it to its end, or until it is stopped.
@@ -153,16 +144,17 @@ class TradeManager:
         if known is None:
             if self._closing.is_set():
                 raise ShuttingDownError("the server is stopping")
-            venue = self._venue(asked)
+            venue = await self._venue(asked)
             await self._ready(venue)
             terms, trade_id = self._completed(venue, asked), uuid.uuid4().hex
             if not terms.client_order_id:
                 terms = replace(terms, client_order_id=client_order_id(terms.venue, trade_id, 1))
             check_terms(terms, venue.connection.rules(terms.symbol))
-            known, new = await self._ledger.start_trade(trade_id, request_id, terms)
+            # A caller that goes now must not leave an intent that is durable and that nobody runs.
+            known, new = await asyncio.shield(self._begin(trade_id, request_id, terms))
             if new:
-                self._run(known, resumed=False)
                 return known
+        await self._spelled(known, asked)
         if not self._repeats(known, asked):
             raise RequestIdReusedError(
                 f"request id {request_id!r} is that of trade {known.trade_id}, with other content;"
@@ -171,6 +163,13 @@ class TradeManager:
                 trade_id=known.trade_id,
             )
         return known
+
+    async def _begin(self, trade_id: str, request_id: str, terms: TradeTerms) -> tuple[Trade, bool]:
+        known, new = await self._ledger.start_trade(trade_id, request_id, terms)
+        # Where it stops meanwhile, the next start takes it up.
+        if new and not self._closing.is_set():
+            self._run(known, resumed=False)
+        return known, new
 
     async def wait(self, trade_id: str) -> Trade:
         """A trade once it has ended, or its alert was raised.
@@ -258,7 +257,7 @@ class TradeManager:
         if trade_id in self._runs and self._runs[trade_id][1] is task:
             del self._runs[trade_id]
 
-    def _venue(self, asked: TradeTerms) -> Venue:
+    async def _venue(self, asked: TradeTerms) -> Venue:
         found = [
             venue
             for key, venue in self._venues.items()
@@ -273,7 +272,36 @@ class TradeManager:
                 "market" if others else "venue",
                 f"no connection for trading is configured to it; configured: {listed} (docs/connections.md)",
             )
+        return await self._with_symbol(found, asked.symbol, listed)
+
+    async def _with_symbol(self, venues: list[Venue], symbol: str, listed: str) -> Venue:
+        """The one of several connections in whose market a symbol is."""
+        fitting: list[Venue] = []
+        unknown: InvalidFieldError | None = None
+        for venue in venues:
+            await self._ready(venue)
+            try:
+                venue.connection.rules(symbol)
+            except InvalidFieldError as error:
+                unknown = unknown or error
+            else:
+                fitting.append(venue)
+        if len(fitting) == 1:
+            return fitting[0]
+        if unknown is not None and not fitting:
+            raise unknown
         raise InvalidFieldError.of("market", f"must be stated: the account has several markets ({listed})")
+
+    async def _spelled(self, known: Trade, asked: TradeTerms) -> None:
+        """Waits until the symbol of a request that is known can be read, if it is spelled another way.
+
+        Raises:
+            VenueUnavailableError: the connection has not been made; nothing more was traded.
+        """
+        terms = known.terms
+        venue = self._venues.get((terms.venue, terms.account, terms.market))
+        if venue is not None and asked.symbol != terms.symbol:
+            await self._ready(venue)
 
     @staticmethod
     async def _ready(venue: Venue) -> None:

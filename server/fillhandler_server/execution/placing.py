@@ -37,6 +37,9 @@ _REFUSALS: Final = frozenset(
 class Placing(Running):
     """The part of a trade until the venue has its order."""
 
+    _doubtful = False
+    """After a restart in a wait: the venue is asked once more before anything is sent."""
+
     async def place(self) -> None:
         """One step towards the venue having the last order; or the trade's end."""
         failure = self.leg.failure
@@ -48,8 +51,25 @@ class Placing(Running):
             await self._give_up(failure)
             return
         if failure is not None:
-            await self._wait_for(failure.retry_time)
+            await self._wait_for(self.due(failure))
+        if self._doubtful and await self._found_after_all():
+            return
         await self._send()
+
+    async def _found_after_all(self) -> bool:
+        """Whether the venue has an order that was not sent, if the clock can be believed."""
+        while self._doubtful:
+            try:
+                found = await self._look(thorough=True)
+            except VenueError as error:
+                await self.pause(error.retry_after)
+                continue
+            self.answered()
+            self._doubtful = False
+            if found is not None:
+                self.trade = await self.ledger.found(self.trade, found)
+                return True
+        return False
 
     async def interrupted(self) -> None:
         """After a restart: a request may have been under way when the process ended.
@@ -58,6 +78,7 @@ class Placing(Running):
         """
         failure = self.leg.failure
         if failure is not None and (failure.retry_time is None or failure.retry_time > self.ledger.now()):
+            self._doubtful = True
             return
         error = VenueError(
             ErrorClass.UNKNOWN_OUTCOME,
@@ -70,10 +91,10 @@ class Placing(Running):
     def _unwanted(self) -> bool:
         return self.trade.cancel_requested or self.late
 
-    async def _wait_for(self, time: int | None) -> None:
-        while not self._unwanted() and (time is None or self.ledger.now() < time):
-            limits = [each for each in (time, self.deadline) if each is not None]
-            await self.pause(self.until(min(limits, default=None)))
+    async def _wait_for(self, moment: float) -> None:
+        while not self._unwanted() and (left := self.until(moment)):
+            limit = self.until(self.deadline)
+            await self.pause(left if limit is None else min(left, limit))
 
     async def _send(self) -> None:
         terms, leg = self.trade.terms, self.leg
@@ -139,19 +160,19 @@ class Placing(Running):
 
     async def _resolve(self, failure: Failure) -> None:
         """Asks the venue until it shows the order, or shows that there is none."""
-        settled = failure.send_time + int(self.venue.policy.settle_seconds * SECOND)
-        if failure.retry_time is not None:
-            settled = max(settled, failure.retry_time)
-        alarm = failure.send_time + int(self.venue.pace.undecided_after_seconds * SECOND)
+        settled = self.settled(failure)
+        if failure.delay is not None:
+            settled = max(settled, self.due(failure))
+        alarm = self.venue.monotonic() + self.venue.pace.undecided_after_seconds
         wait = _ASK_SECONDS
         while True:
             # What is asked before this moment says nothing of an order that may still appear.
-            thorough = self.ledger.now() >= settled
+            thorough = self.venue.monotonic() >= settled
             try:
                 found = await self._look(thorough=thorough)
             except VenueError as error:
-                pause = error.retry_after or self.venue.backoff(1)
-                if self.ledger.now() >= alarm and not self.trade.undecided:
+                pause = error.retry_after or self.venue.policy.base_delay
+                if self.venue.monotonic() >= alarm and not self.trade.undecided:
                     text = f"an order may be at the venue, which does not say: {error.text}"
                     self.trade = await self.ledger.set_undecided(self.trade, text)
             else:
@@ -180,21 +201,21 @@ class Placing(Running):
         connection, symbol = self.venue.connection, self.trade.terms.symbol
         client_order_id = self.leg.client_order_id
         answer = await self.ask(lambda: connection.find_order(symbol, client_order_id=client_order_id))
-        if self._is_ours(answer.order):
+        if await self._is_ours(answer.order):
             return answer
         if not thorough:
             return None
-        since = self.leg.start_time - LOOK_BACK
+        since = self.since
         listed = await self.ask(lambda: connection.recent_orders(symbol, since))
         for order in listed.orders:
-            if self._is_ours(order):
+            if await self._is_ours(order):
                 return await self._by_id(order.order_id) or replace(listed, order=order)
         return await self._by_trades(symbol, since)
 
     async def _by_id(self, order_id: str) -> Answer | None:
         connection, symbol = self.venue.connection, self.trade.terms.symbol
         answer = await self.ask(lambda: connection.find_order(symbol, order_id=order_id))
-        return answer if self._is_ours(answer.order) else None
+        return answer if await self._is_ours(answer.order) else None
 
     async def _by_trades(self, symbol: str, since: int) -> Answer | None:
         """By the account's trades: each that is of an order without a known client id is asked for."""
@@ -211,12 +232,23 @@ class Placing(Running):
                 return None
             cursor = page.cursor
 
-    def _is_ours(self, order: VenueOrder | None) -> bool:
-        """Whether an order of our client id is this one, and not an older one under a reused id."""
-        if order is None or order.client_order_id != self.leg.client_order_id:
+    @property
+    def since(self) -> int:
+        """From when on, by the venue's clock, the last order can be there."""
+        return self.leg.start_time + (self.venue.connection.skew or 0) - LOOK_BACK
+
+    async def _is_ours(self, order: VenueOrder | None) -> bool:
+        """Whether an order of our client id is this one, and not another one under a reused id."""
+        leg = self.leg
+        if order is None or order.client_order_id != leg.client_order_id:
             return False
         if order.side and order.side != self.trade.terms.side:
             return False
-        if order.quantity is not None and order.quantity != self.leg.quantity:
+        if order.quantity is not None and order.quantity != leg.quantity:
             return False
-        return order.create_time is None or order.create_time >= self.leg.start_time - LOOK_BACK
+        if order.create_time is not None and order.create_time < self.since:
+            return False
+        # The record knew it before this one was asked for. One that it came to know later, by a fill or a
+        # report, may be this one: nothing has told yet that they are the same.
+        known = await self.ledger.owner_of(self.trade, order.order_id)
+        return known is None or known >= leg.order_number

@@ -28,9 +28,9 @@ Draw = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 """Waits so many seconds; cancelling it ends the wait."""
 
-SETTLE_SECONDS: Final = 6.0
-"""`settle_seconds` where nobody says otherwise: 5 s, after which an exchange no longer takes a delayed request
-(Binance's recvWindow by default), and one more for clocks."""
+SETTLE_SECONDS: Final = 10.0
+"""`settle_seconds` where nobody says otherwise: 5 s, after which an exchange no longer takes a delayed
+request (Binance's recvWindow by default), and as much again for what its lists show late."""
 
 _RULED_BY: Final = {ErrorClass.UNKNOWN_OUTCOME: ErrorClass.NETWORK_ERROR}
 """What `retryable_errors` has no word for follows another class's rule. The rest are never retried."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import FIRST_COMPLETED
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, TypeVar
 
 from fillhandler_server.domain.trades import Failure, Leg, Operation, Trade, TradeOutcome
@@ -27,14 +27,32 @@ class NotSentError(Exception):
 
 
 class Running:
-    """One trade under way. `trade` is how it stood after the last event."""
+    """One trade under way."""
 
     def __init__(self, trade: Trade, venue: Venue, ledger: Ledger) -> None:
-        self.trade = trade
+        self._trade = trade
         self.venue = venue
         self.ledger = ledger
         self._wake = asyncio.Event()
         self._stopping = False
+        self._moments: dict[Hashable, float] = {}
+        self._queries_failed = 0
+        """Questions in a row that were not answered."""
+
+    @property
+    def trade(self) -> Trade:
+        """How it stood after its last event."""
+        return self._trade
+
+    @trade.setter
+    def trade(self, trade: Trade) -> None:
+        # A cancel may have become durable while an earlier event's answer was on its way.
+        if trade.sequence >= self._trade.sequence:
+            self._trade = trade
+            self.moved()
+
+    def moved(self) -> None:
+        """The trade has another state."""
 
     def stop(self) -> None:
         """Ends it at its next wait; a request under way is finished and recorded."""
@@ -52,25 +70,51 @@ class Running:
 
     # ------------------------------------------------------------------ time
 
+    # All of it by the monotonic clock: one that jumps must neither send an order too early nor end one. What
+    # the journal says of times counts once, when this process first sees it, and then for no more than the
+    # span that was meant.
+
     @property
     def leg(self) -> Leg:
         """The trade's last order."""
         return self.trade.leg
 
     @property
-    def deadline(self) -> int | None:
-        """When the last order's time is over, nanoseconds; None is never."""
+    def deadline(self) -> float | None:
+        """When the last order's time is over; None is never."""
         span = self.trade.terms.deadline
-        return None if span is None else self.leg.start_time + span
+        if span is None:
+            return None
+        return self._moment(("deadline", len(self.trade.legs)), self.leg.start_time, span)
 
     @property
     def late(self) -> bool:
         """Whether it is."""
-        return self.deadline is not None and self.ledger.now() >= self.deadline
+        return self.deadline is not None and self.venue.monotonic() >= self.deadline
 
-    def until(self, time: int | None) -> float | None:
-        """Seconds until a time; None for never."""
-        return None if time is None else max(0.0, (time - self.ledger.now()) / SECOND)
+    def due(self, failure: Failure) -> float:
+        """When the attempt after a failed one is due."""
+        key = ("due", len(self.trade.legs), failure.operation, failure.attempt)
+        return self._moment(key, failure.commit_time, failure.delay or 0)
+
+    def settled(self, failure: Failure) -> float:
+        """From when on the venue shows whether it has the order of a request whose outcome is not known.
+
+        After a restart the whole span is waited once more: nobody knows how long the process was away.
+        """
+        key = ("settled", len(self.trade.legs), failure.operation, failure.attempt)
+        return self._moment(key, self.ledger.now(), int(self.venue.policy.settle_seconds * SECOND))
+
+    def _moment(self, key: Hashable, start: int, span: int) -> float:
+        found = self._moments.get(key)
+        if found is None:
+            left = min(max(start + span - self.ledger.now(), 0), span)
+            found = self._moments[key] = self.venue.monotonic() + left / SECOND
+        return found
+
+    def until(self, moment: float | None) -> float | None:
+        """Seconds until a moment; None for never."""
+        return None if moment is None else max(0.0, moment - self.venue.monotonic())
 
     async def pause(self, seconds: float | None) -> None:
         """Waits, until something happens at the latest.
@@ -78,7 +122,8 @@ class Running:
         Raises:
             StoppedError: the server stops.
         """
-        if seconds is None or seconds > 0:
+        # Checked before as well: a request under way may have used up the waking.
+        if not self._stopping and (seconds is None or seconds > 0):
             await _first(self._waking() | self._sleeping(seconds))
         self._wake.clear()
         if self._stopping:
@@ -90,7 +135,8 @@ class Running:
         Raises:
             StoppedError: the server stops.
         """
-        await _first(self._waking() | {asyncio.ensure_future(self.venue.ready.wait())})
+        if not self._stopping:
+            await _first(self._waking() | {asyncio.ensure_future(self.venue.ready.wait())})
         self._wake.clear()
         if self._stopping:
             raise StoppedError
@@ -104,14 +150,18 @@ class Running:
     # ------------------------------------------------------------------ requests
 
     async def send(
-        self, operation: Callable[[], Awaitable[T]], *, unwanted: Callable[[], bool], until: int | None = None
+        self,
+        operation: Callable[[], Awaitable[T]],
+        *,
+        unwanted: Callable[[], bool],
+        until: float | None = None,
     ) -> T:
         """Sends one request once the breaker lets it through. What was sent is never interrupted.
 
         Args:
             operation: makes the request.
             unwanted: whether it should not be sent any more, asked while it is held back.
-            until: when to ask that at the latest, nanoseconds.
+            until: the moment to ask that at the latest.
 
         Raises:
             NotSentError: it was not sent, because it is unwanted.
@@ -163,8 +213,6 @@ class Running:
             error.retry_after = wait
             await self.note(Operation.QUERY, attempt, error, send_time, wait)
             raise
-
-    _queries_failed = 0
 
     def answered(self) -> None:
         """The venue answers again."""

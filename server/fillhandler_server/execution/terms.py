@@ -31,6 +31,8 @@ def check_terms(terms: TradeTerms, rules: MarketRules) -> None:
         fail("limit_price", "must be absent for a market order")
     elif terms.type != "market" and terms.limit_price is None:
         fail("limit_price", f"is required for the type {terms.type}")
+    if terms.limit_price is not None and terms.limit_price <= 0:
+        fail("limit_price", "must be above 0")
     if terms.time_in_force not in TIMES_IN_FORCE:
         fail("time_in_force", "must be gtc, ioc, fok, or empty for the type's own")
     elif terms.time_in_force and terms.type in ("market", "post_only"):
@@ -49,7 +51,7 @@ def check_terms(terms: TradeTerms, rules: MarketRules) -> None:
     if rules.quantity_min is not None and terms.quantity < rules.quantity_min:
         fail("quantity", f"must be at least {canonical(rules.quantity_min)} for {rules.symbol}")
     price = terms.limit_price or terms.expected_price
-    if rules.notional_min is not None and price is not None and rules.market == "spot":
+    if rules.notional_min is not None and price is not None and price > 0 and rules.market == "spot":
         notional = EXACT.multiply(price, terms.quantity)
         if notional < rules.notional_min:
             fail(

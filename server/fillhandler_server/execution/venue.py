@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,6 +55,7 @@ class Venue:
         *,
         random: Draw,
         sleep: Sleep = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
@@ -62,7 +64,8 @@ class Venue:
             breaker: holds requests back while it is dead.
             pace: how trades are paced.
             random: the chance of jitter.
-            sleep: waits.
+            sleep: waits seconds of that clock.
+            monotonic: seconds that never jump; every wait goes by it.
         """
         self.connection = connection
         self.policy = policy
@@ -70,6 +73,7 @@ class Venue:
         self.pace = pace
         self.random = random
         self.sleep = sleep
+        self.monotonic = monotonic
         self.ready = asyncio.Event()
         """Set once the exchange's markets are known."""
         self.look: Callable[[], None] = _nothing

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,11 +21,15 @@ from fillhandler_server.domain.errors import (
 )
 from fillhandler_server.domain.orders import Order
 from fillhandler_server.encryption import KeySource
+from fillhandler_server.execution.secret import Credentials
 from fillhandler_server.instrument_table import InstrumentTable
+from fillhandler_server.journal import Batch, Head
 from fillhandler_server.journal.store import Store
 from fillhandler_server.projections import OrderQuery
 from fillhandler_server.projections.reading import list_orders
 from fillhandler_server.projections.working_set import WorkingSet
+from fillhandler_server.trading import Trading
+from fillhandler_server.trading_settings import ConnectionSettings
 from fillhandler_server.transfer.export import Exports
 from fillhandler_server.transfer.importing import ImportMode, Imports
 from fillhandler_server.transfer.reading import document_lines, to_document
@@ -78,6 +84,7 @@ class Embedded:
         try:
             self.instruments = InstrumentTable(data_dir, venues.SHIPPED, instruments, value_places)
             self._timing = Timing(clear_after_seconds=_seconds(max_order_age_hours))
+            self._clock = clock
             self.writer = Writer(self.store, WorkingSet.over, clock, timing=self._timing)
             self._imports = Imports(self.store, self.writer)
             self.writer.start()
@@ -86,6 +93,8 @@ class Embedded:
             raise
         self._exports = Exports(self.store)
         self._closed = False
+        self._lending = threading.Lock()
+        self._end_trading: Callable[[], None] | None = None
 
     def check_open(self) -> None:
         """
@@ -150,11 +159,84 @@ class Embedded:
         result = self._imports.receive_whole(uuid.uuid4().hex, chunks, number)
         return asdict(result) | {"mode": number.name.lower()}
 
+    # ------------------------------------------------------------------ trades
+
+    def begin_trading(self, end: Callable[[], None]) -> None:
+        """Takes the record for the one who runs its trades: two would place their orders twice.
+
+        Args:
+            end: ends that, by `end_trading`; called before the store is closed.
+
+        Raises:
+            InvalidFieldError: somebody has it ("handler").
+            ShuttingDownError: it was closed.
+        """
+        with self._lending:
+            self.check_open()
+            if self._end_trading is not None:
+                raise InvalidFieldError.of(
+                    "handler", "has an exchange manager, and may have one at a time: share it, or close it"
+                )
+            self._end_trading = end
+
+    def trading(
+        self,
+        connections: Iterable[ConnectionSettings],
+        retry_config: dict[str, Any],
+        slippage_tolerance: Decimal,
+        credentials: Mapping[tuple[str, str], Credentials],
+        replaced: Callable[[], None],
+    ) -> Trading:
+        """Connections with trades and collectors over this record; arguments as `Trading`'s.
+
+        Args:
+            connections, retry_config, slippage_tolerance, credentials: see there.
+            replaced: called on the writer's thread when an import has replaced the record.
+
+        Raises:
+            InvalidFieldError: naming every connection that cannot be made, and why.
+        """
+        trading = Trading(
+            connections,
+            retry_config,
+            slippage_tolerance,
+            self.writer,
+            self.instruments,
+            self._clock,
+            credentials=credentials,
+        )
+        self.writer.subscriber = _Replacements(replaced)
+        return trading
+
+    def end_trading(self) -> None:
+        """Nobody runs trades any more."""
+        with self._lending:
+            self.writer.subscriber = None
+            self._end_trading = None
+
     def close(self) -> None:
-        """Finishes what is under way, and closes the store. Again: nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        """Ends trades, finishes what is under way, and closes the store. Again: nothing."""
+        end = self._end_trading
+        if end is not None:
+            end()
+        with self._lending:
+            if self._closed:
+                return
+            self._closed = True
         self._imports.close()
         self.writer.close()
         self.store.close()
+
+
+class _Replacements:
+    """Hears of the writer's commits, and tells when the journal is another one."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self._told = told
+
+    def committed(self, batches: list[Batch]) -> None:
+        """Trades hear of their orders themselves."""
+
+    def replaced(self, instance_id: str, head: Head) -> None:
+        """The journal is another one from here on."""
+        self._told()

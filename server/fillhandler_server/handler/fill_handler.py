@@ -223,7 +223,10 @@ class FillHandler:
     # ------------------------------------------------------------------ the end
 
     def close(self) -> None:
-        """Finishes what is under way and gives the folder back. Everything after raises ShuttingDownError."""
+        """Finishes what is under way and gives the folder back. Everything after raises ShuttingDownError.
+
+        An exchange manager on it is closed first, as by its own `close`.
+        """
         self._embedded.close()
         self._debug(on=False)
 
@@ -289,6 +292,11 @@ class FillHandler:
         elif not on and self._level_before is not None:
             log.setLevel(self._level_before)
             self._level_before = None
+
+
+def embedded_of(handler: FillHandler) -> Embedded:
+    """The store and the writer of a handler, for the exchange manager that shares them."""
+    return handler._embedded
 
 
 async def create_fill_handler(config: Mapping[str, Any] | None = None) -> FillHandler:

@@ -195,8 +195,8 @@ def fill_event(
         price=_known(fill.price),
         fees={currency: plain(amount) for currency, amount in fill.fees},
         liquidity=_word(Liquidity, fill.liquidity),
-        trade_time=_time(fill.trade_time),
-        receive_time=_time(now if fill.receive_time is None else fill.receive_time),
+        trade_time=utc_time(fill.trade_time),
+        receive_time=utc_time(now if fill.receive_time is None else fill.receive_time),
         contract=_contract(fill.contract_kind, fill.multiplier),
         metadata=dict(fill.metadata),
         base_currency=fill.base_currency,
@@ -243,10 +243,10 @@ def order_state(order: Order) -> OrderState:
         fill_count=order.fill_count,
         retry_count=order.retry_count,
         registered=bool(order.registered),
-        create_time=_time(order.create_time),
-        first_fill_time=_time(order.first_fill_time),
-        last_fill_time=_time(order.last_fill_time),
-        complete_time=_time(order.complete_time),
+        create_time=utc_time(order.create_time),
+        first_fill_time=utc_time(order.first_fill_time),
+        last_fill_time=utc_time(order.last_fill_time),
+        complete_time=utc_time(order.complete_time),
         update_time=_moment(order.update_time),
         sequence=order.sequence,
         contract=_contract(order.contract_kind, order.multiplier),
@@ -278,7 +278,8 @@ def _percentage(order: Order) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def _time(nanoseconds: int | None) -> datetime | None:
+def utc_time(nanoseconds: int | None) -> datetime | None:
+    """A time as it is given out, to the microsecond; None stays None."""
     return None if nanoseconds is None else _moment(nanoseconds)
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from support.payloads import FLAT
+from support.rehearsing import connection_table, credentials_of, paused_exchange
 
-from fillhandler_server import FillHandler, create_fill_handler
+from fillhandler_server import FillHandler, SecureExchangeManager, create_fill_handler
+from fillhandler_server.exchange import SimulatedExchange
 
 
 @pytest.fixture
@@ -58,3 +60,27 @@ def fill() -> Callable[..., dict[str, Any]]:
         return given | fields
 
     return make
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[SimulatedExchange]:
+    """In the test's loop; its prices move where a test says so."""
+    exchange = paused_exchange()
+    await exchange.start()
+    yield exchange
+    await exchange.stop()
+
+
+@pytest.fixture
+def trading(tmp_path: Path, config: dict[str, Any], exchange: SimulatedExchange) -> dict[str, Any]:
+    """The configuration of an exchange manager on it, at the pace of tests."""
+    # Followed by questions here; what streams add is tested with the collectors.
+    table = connection_table(exchange.base_url, credentials_of(exchange, tmp_path / "keys"), collect=False)
+    return config | {"connections": [table], "retry_config": {"base_delay": 0.01, "max_delay": 0.05}}
+
+
+@pytest.fixture
+async def manager(trading: dict[str, Any]) -> AsyncIterator[SecureExchangeManager]:
+    pytest.importorskip("ccxt", reason="ccxt is the extra `exchanges`")
+    async with SecureExchangeManager(trading) as opened:
+        yield opened

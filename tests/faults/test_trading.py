@@ -1,0 +1,157 @@
+"""Trades against the simulated exchange with all its faults, the server killed at random: never placed twice,
+every fill once, and in the end the record says what the exchange's own books say.
+
+The checker itself is proven by servers with a seeded bug, which it must catch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MUTANTS = (
+    "resend-without-asking no-settle ignore-maybe-applied resume-without-asking replace-the-whole"
+    " watermark-after-failure never-repair cancel-is-the-end forget-attempts forget-at-restart".split()
+)
+from load import Subscriber
+from oracle import summary
+from test_kills import the_seed
+from trading_books import Record, problems
+from trading_load import Diary, Traders
+from trading_site import FAULTS, LAUNCHER, POINTS, SIZES, Exchange, Servers
+
+from fillhandler.v1 import trades_pb2
+
+async def until_settled(
+    exchange: Exchange, servers: Servers, diary: Path, seconds: float
+) -> tuple[list[str], Record]:
+    """What is still wrong when nothing changes any more, with everything that the server tells then."""
+    books = await exchange.books()
+    lines = Diary.read(diary)
+    end, pause = time.monotonic() + seconds, 0.25
+    while True:
+        record = await Record.read(servers.address, servers.token)
+        found = problems(books, record, lines)
+        if not found or time.monotonic() > end:
+            return found, record
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 4.0)
+
+
+async def rehearse(
+    folder: Path,
+    trades: int,
+    seed: int,
+    *,
+    at_once: int = 24,
+    mean_seconds: float = 5.0,
+    mutant: str = "none",
+    faults: dict[str, float] | None = None,
+    points: dict[str, float] | None = None,
+    answered_seconds: float = 3600.0,
+    settled_seconds: float = 30.0,
+) -> list[str]:
+    """Every promise that was broken by so many trades."""
+    draw = random.Random(seed)
+    began = time.monotonic()
+    async with Exchange(folder, seed) as exchange:
+        await exchange.set_faults(faults or FAULTS, SIZES)
+        async with Servers(folder, exchange, mutant=mutant, points=POINTS if points is None else points) as servers:
+            address, token = servers.address, servers.token
+            subscriber = Subscriber(seed, address, token)
+            traders = Traders(seed, folder, exchange, address, token)
+            watching = asyncio.create_task(subscriber.run())
+            harassing = asyncio.create_task(servers.harass(draw, mean_seconds))
+            trading = asyncio.create_task(traders.run(trades, at_once))
+            try:
+                done, _ = await asyncio.wait(
+                    {trading, harassing, watching},
+                    return_when=asyncio.FIRST_COMPLETED,
+                    timeout=answered_seconds,
+                )
+                assert done, "a trade was not answered"
+                for task in done:
+                    task.result()
+                lasted = time.monotonic() - began
+                await exchange.end_faults()
+                servers.points = {}
+                await servers.leave_alone(harassing)
+                found, record = await until_settled(exchange, servers, folder / "trades.diary", settled_seconds)
+                async with asyncio.timeout(20):
+                    while len(subscriber.sequences) < len(record.events):
+                        await asyncio.sleep(0.01)
+                seen = subscriber.sequences
+                if seen != list(range(1, len(seen) + 1)):
+                    found.append("a subscriber that resumed saw other than 1..N")
+                books = await exchange.books()
+            finally:
+                for task in (trading, harassing, watching):
+                    task.cancel()
+                await asyncio.gather(trading, harassing, watching, return_exceptions=True)
+            await servers.end(signal.SIGTERM)
+            verified = await asyncio.to_thread(verify, servers)
+            if not verified["valid"]:
+                found.append(f"verify: {verified}")
+            report(servers, traders, books, record, lasted, time.monotonic() - began)
+    return found
+
+
+def verify(servers: Servers) -> dict[str, Any]:
+    """`fillhandler verify` of the store as it lies there."""
+    done = subprocess.run(
+        [sys.executable, str(LAUNCHER), "verify", str(servers.data_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=servers.environment,
+    )
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def report(
+    servers: Servers, traders: Traders, books: dict[str, Any], record: Record, lasted: float, whole: float
+) -> None:
+    """For the reader of the long run, and of a failure."""
+    outcomes = Counter(trades_pb2.TradeOutcome.Name(t.outcome)[14:].lower() for t in record.trades)
+    errors = Counter(t.error_class for t in record.trades if t.outcome in (4, 5))
+    print(
+        f"{len(record.trades)} trades in {lasted:.0f} s, settled after {whole - lasted:.0f} s;"
+        f" {servers.kills} kills, {servers.stops} stops, {traders.repeats} repeated requests,"
+        f" {len(traders.cancelled)} cancels, {traders.undecided} undecided answers\n"
+        f"{len(books['orders'])} orders and {len(books['trades'])} fills at the exchange,"
+        f" {len(record.attempts)} attempts, {sum(len(t.orders) > 1 for t in record.trades)} trades of several orders, {len(record.events)} events; refusals {books['refusals']}\n"
+        f"outcomes {dict(outcomes)}; refused or failed by {dict(errors)}\nfaults {books['faults']}"
+    )
+
+
+async def test_trades_are_placed_once_and_recorded_completely(tmp_path: Path) -> None:
+    seed = the_seed()
+    found = await rehearse(tmp_path, int(os.environ.get("TEST_TRADES", "300")), seed)
+    assert not found, summary(found, f"seed {seed}")
+
+
+@pytest.mark.long
+async def test_ten_thousand_trades(tmp_path: Path) -> None:
+    seed = the_seed()
+    found = await rehearse(tmp_path, 10_000, seed, mean_seconds=15.0)
+    assert not found, summary(found, f"seed {seed}")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+async def test_mut(tmp_path: Path, mutant: str) -> None:
+    seed = the_seed()
+    found = await rehearse(tmp_path, int(os.environ.get("TEST_TRADES", "100")), seed, mutant=mutant, settled_seconds=8, answered_seconds=120)
+    print(mutant, len(found), "\n".join(found[:6]))
