@@ -123,10 +123,10 @@ def figures(seen: Seen) -> list[tuple[str, str]]:
         ("trades", f"{seen.started}, {seen.running} under way"),
         ("orders", orders or "none"),
         ("fills", f"{statistics.total_fills}; {statistics.duplicates_dropped} duplicates dropped"),
-        ("repaired", f"{seen.repaired} that the streams had lost"),
     ]
     if statistics.HasField("retry_rate"):
         rows.append(("retries", f"{statistics.total_retries}; retry rate {statistics.retry_rate:.0%}"))
+    rows.append(("repaired", f"{seen.repaired} that the streams had lost"))
     rows.append(("fees", words.amounts(statistics.fees) or "none"))
     rows.append(("notional", words.amounts(statistics.notional) or "none"))
     if statistics.HasField("maker_ratio"):
@@ -165,11 +165,11 @@ def closing(seen: Seen) -> Text:
     lines += [
         ("\nTry next", "bold"),
         (" (the server, its store and the exchange are gone; these are your own)\n", "dim"),
-        "  fillhandler exchange                  an exchange to rehearse against, as in this demo\n",
-        "  fillhandler serve                     a server that keeps its data\n",
-        "  fillhandler venues                    its connections\n",
-        "  fillhandler execute BTCUSDT buy 0.01  a trade\n",
-        "  fillhandler retries                   every attempt behind the trades\n",
-        "  fillhandler watch --from-beginning    its feed, from the first event\n",
+        "  fillhandler exchange                                  an exchange to rehearse against\n",
+        "  fillhandler serve                                     a server that keeps its data\n",
+        "  fillhandler venues                                    its connections\n",
+        "  fillhandler execute BTCUSDT buy 0.01 --venue binance  a trade\n",
+        "  fillhandler retries                                   every attempt behind the trades\n",
+        "  fillhandler watch --from-beginning                    its feed, from the first event\n",
     ]
     return Text.assemble(*lines)

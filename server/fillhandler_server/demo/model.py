@@ -72,7 +72,6 @@ class Seen:
     """Markets whose streams are."""
     repaired: int = 0
     """Fills that the streams had lost and the history had."""
-    retries: int = 0
     started: int = 0
     running: int = 0
     """Trades that have not ended."""
@@ -96,8 +95,6 @@ class Seen:
             changed = event.connection_changed
             (self.connected.add if changed.connected else self.connected.discard)(changed.market)
             self.repaired += changed.repaired_fills
-        elif kind == "retry_scheduled":
-            self.retries += 1
         progress = self.trades.get(self._trades_of.get(event.order_number, ""))
         text = words.note(event, unsure=progress is not None and progress.unsure)
         if progress is not None:

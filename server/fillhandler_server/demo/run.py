@@ -133,7 +133,9 @@ async def _run(
             seen.address, seen.step = address, ""
             display.started(seen)
             await _until(show.play(), background, stopping, seconds=seconds)
-            step("Ending: open orders are cancelled, then the record is compared with the exchange's books …")
+            step(
+                "Ending: cancelling open orders, then comparing with the exchange's books; Ctrl-C skips it …"
+            )
             await _until(show.finish(), background, hurrying)
         finally:
             await _end(background)

@@ -122,11 +122,11 @@ def _connection_note(changed: events_pb2.ConnectionChanged) -> tuple[str, str] |
         return "GAP REPAIRED", (
             f"{changed.symbol}: the stream had not brought {fills}; the exchange's history had."
         )
+    if changed.HasField("confirmed_time"):
+        return None  # It tells of the history; the stream is as it was.
     if not changed.connected:
         return "DISCONNECTED", f"The {changed.market} stream broke. It is connected again by itself."
-    if not changed.HasField("confirmed_time"):
-        return "CONNECTED", f"The {changed.market} stream is live."
-    return None
+    return "CONNECTED", f"The {changed.market} stream is live."
 
 
 def event_words(event: events_pb2.Event) -> str:

@@ -94,6 +94,7 @@ class Writer:
         self._timing = Timing() if timing is None else timing
         self.watches = Watches()
         """Orders whose moves somebody wants to hear of."""
+        self._watched = self.watches.watchers
         self._queue = JobQueue()
         self._flight = Flight()
         self._broken = False
@@ -402,13 +403,13 @@ class Writer:
     def _on_fill(self, order: Order, fill: Fill, sequence: int, now: int) -> None:
         self._encoder.fill(order, fill, sequence, now)
         self.book.on_fill(order, fill, now)
-        if self.watches:
+        if self._watched:
             self.watches.note(order.number)
 
     def _on_event(self, event: Event, now: int) -> None:
         self._encoder(event, now)
         self.book.on_event(event, now)
-        if self.watches:
+        if self._watched:
             self.watches.note_event(event)
 
     def _failed(self, group: list[Job[Any]], error: Exception) -> None:

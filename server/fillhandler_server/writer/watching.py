@@ -17,11 +17,9 @@ class Watches:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watchers: dict[int, list[Callable[[], None]]] = {}
+        self.watchers: dict[int, list[Callable[[], None]]] = {}
+        """For the writer to see at a glance whether there are any."""
         self._moved: set[int] = set()
-
-    def __bool__(self) -> bool:
-        return bool(self._watchers)
 
     def watch(self, order_number: int, moved: Callable[[], None]) -> Callable[[], None]:
         """Calls `moved`, which must not block, after each commit that holds an event of the order.
@@ -30,21 +28,21 @@ class Watches:
             What ends that.
         """
         with self._lock:
-            self._watchers.setdefault(order_number, []).append(moved)
+            self.watchers.setdefault(order_number, []).append(moved)
 
         def end() -> None:
             with self._lock:
-                watchers = self._watchers.get(order_number, [])
+                watchers = self.watchers.get(order_number, [])
                 if moved in watchers:
                     watchers.remove(moved)
                 if not watchers:
-                    self._watchers.pop(order_number, None)
+                    self.watchers.pop(order_number, None)
 
         return end
 
     def note(self, order_number: int) -> None:
         """An event of the order was decided."""
-        if order_number in self._watchers:
+        if order_number in self.watchers:
             with self._lock:  # a bulk commit is told of beside
                 self._moved.add(order_number)
 
@@ -62,6 +60,6 @@ class Watches:
             return
         with self._lock:
             moved, self._moved = self._moved, set()
-            watchers = [watcher for number in moved for watcher in self._watchers.get(number, ())]
+            watchers = [watcher for number in moved for watcher in self.watchers.get(number, ())]
         for watcher in watchers:
             watcher()

@@ -3,55 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from collections import Counter
 from collections.abc import Callable
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import ParseDict
-from rich.console import Console
+from support.processes import environment
 
-from fillhandler import FillHandlerClient
-from fillhandler.v1 import events_pb2, fill_service_pb2
-from fillhandler_server.app import Application
-from fillhandler_server.config import Settings
-from fillhandler_server.demo import words
-from fillhandler_server.demo.displays import Lines, Screen
-from fillhandler_server.demo.generator import Generator, Oddity
+from fillhandler.v1 import events_pb2
+from fillhandler_server.demo import processes, run
+from fillhandler_server.demo.comparing import Comparison
 from fillhandler_server.demo.model import Seen
-from fillhandler_server.demo.truth import differences
 
-ROOT = Path(__file__).resolve().parents[3]
-START_MS = 1_767_000_000_000
 pytestmark = pytest.mark.e2e
 
-Run = Callable[..., subprocess.Popen[bytes]]
+COMMAND = "import typer; from fillhandler_server.commands import demo; typer.run(demo)"
+Start = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        temporary = tmp_path / "tmp"
-        temporary.mkdir()
-        path = os.pathsep.join(str(ROOT / folder) for folder in ("server", "client"))
-        command = "import typer; from fillhandler_server.commands import demo; typer.run(demo)"
+def start(tmp_path: Path) -> Start:
+    (tmp_path / "tmp").mkdir()
+
+    def begin(*arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-c", command, *arguments],
+            [sys.executable, "-c", COMMAND, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(temporary), "TERM": "dumb"},
+            env=environment(TMPDIR=str(tmp_path / "tmp"), TERM="dumb"),
             cwd=tmp_path,
         )
 
-    return start
+    return begin
+
+
+class DemoProblemError(Exception):
+    pass
+
+
+async def never_ends() -> None:
+    await asyncio.Event().wait()
 
 
 def left_behind(tmp_path: Path) -> list[str]:
@@ -66,114 +63,108 @@ def left_behind(tmp_path: Path) -> list[str]:
     return found
 
 
-def test_ends_by_itself_and_tells_what_happened(run: Run, tmp_path: Path) -> None:
-    out, err = run("--seconds", "3", "--speed", "6").communicate(timeout=60)
-    text = out.decode()
-    assert err.decode() == ""
-    for expected in ("DUPLICATE", "LATE FILL", "OUT OF ORDER", "Summary", "verified", "Try next"):
-        assert expected in text
-    assert "finished orders equal the exchanges' own books" in text
-    assert left_behind(tmp_path) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stops_clean_on_a_signal(run: Run, tmp_path: Path, number: signal.Signals) -> None:
-    process = run("--speed", "5")
-    assert process.stdout is not None
-    while not process.stdout.readline().strip().endswith(b"left"):
-        assert process.poll() is None
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+def test_json_is_events_and_nothing_else(start: Start, tmp_path: Path) -> None:
+    """Exit code 0 says as well that the record is what the exchange has in its books."""
+    process = start("--seconds", "4", "--speed", "8", "--json")
+    out, err = process.communicate(timeout=90)
     assert (process.returncode, err) == (0, b"")
-    assert b"Summary" in out
     assert left_behind(tmp_path) == []
 
-
-def test_stops_clean_before_its_server_is_ready(run: Run, tmp_path: Path) -> None:
-    process = run()
-    folder = tmp_path / "tmp"
-    deadline = time.monotonic() + 30
-    while not any(folder.iterdir()) and time.monotonic() < deadline:
-        pass
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (0, b"", b"")
-    assert left_behind(tmp_path) == []
-
-
-def test_json_is_events_and_nothing_else(run: Run, tmp_path: Path) -> None:
-    process = run("--seconds", "2", "--speed", "8", "--json")
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, b"")
     events = [ParseDict(json.loads(line), events_pb2.Event()) for line in out.splitlines()]
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     kinds = Counter(event.WhichOneof("event") for event in events)
-    assert kinds["fill_recorded"] > 10
-    assert kinds["order_reported"] > 10
+    assert kinds["fill_recorded"] > 5
+    started = {event.trade_started.trade_id for event in events if event.HasField("trade_started")}
+    finished = {event.trade_finished.trade_id for event in events if event.HasField("trade_finished")}
+    assert len(started) >= 4
+    assert started == finished
+    retries = [event.retry_scheduled for event in events if event.HasField("retry_scheduled")]
+    assert any(each.error_class == "rate_limit" and not each.maybe_applied for each in retries)
+    assert any(each.error_class == "timeout" and each.maybe_applied for each in retries)
 
 
-@pytest.fixture
-async def client(tmp_path: Path) -> object:
-    data = tmp_path / "data"
-    settings = Settings(
-        listen="127.0.0.1:0", data_dir=data, key_file=tmp_path / "key", keyring=False, log_level="error"
-    )
-    application = Application(settings)
-    address = await application.start()
-    async with FillHandlerClient(address, token_file=data / "token") as connected:
-        yield connected
-    await application.stop()
+def test_stops_clean_on_ctrl_c_in_the_middle(start: Start, tmp_path: Path) -> None:
+    process = start("--speed", "8")
+    assert process.stdout is not None
+    while b"OUTCOME UNKNOWN" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    text = out.decode()
+    assert (process.returncode, err) == (0, b"")
+    assert "every fill of the exchange is in the record once" in text
+    for expected in ("Summary", "0 under way", "retry rate", "verified", "Try next"):
+        assert expected in text
+    assert left_behind(tmp_path) == []
 
 
-async def test_the_record_equals_the_truth(client: FillHandlerClient) -> None:
-    """Over several seeds, each with an account of its own; also what became of each fill is as foretold."""
-    for seed in range(4):
-        made = list(takewhile(lambda each: each.at_seconds < 20, Generator(seed, START_MS).deliveries()))
-        entries = [(each.venue, f"seed-{seed}", each.payload) for each in made]
-        results = [result async for result in client.process_payloads(entries)]
-        for each, result in zip(made, results, strict=True):
-            assert not result.HasField("error"), each.name
-            outcomes = [
-                fill_service_pb2.Outcome.Name(fill.outcome).removeprefix("OUTCOME_") for fill in result.fills
-            ]
-            assert tuple(outcomes) == each.outcomes, each.name
-            if each.is_last:
-                (order,) = result.orders
-                assert differences(order, each.book) == []
+def test_stops_clean_before_anything_is_ready(start: Start, tmp_path: Path) -> None:
+    process = start()
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"Starting a simulated exchange")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, b"")
+    assert b"Summary" not in out
+    assert left_behind(tmp_path) == []
 
 
-@pytest.mark.parametrize(("width", "height"), [(200, 60), (150, 40), (100, 40), (80, 24), (60, 20), (40, 15)])
-async def test_every_terminal_is_drawn_in_its_bounds(
-    client: FillHandlerClient, width: int, height: int
+async def test_work_goes_on_until_something_ends_it() -> None:
+    """Its own end, an event such as a second Ctrl-C, its time, or a failure of what goes on beside it."""
+
+    async def fails() -> None:
+        raise DemoProblemError
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+
+    never = asyncio.Event()
+    assert await run._until(work(), [], never)
+    assert not await run._until(never_ends(), [], never, seconds=0.01)
+    ended = asyncio.Event()
+    ended.set()
+    assert not await run._until(never_ends(), [], ended)
+    with pytest.raises(DemoProblemError):
+        await run._until(never_ends(), [asyncio.create_task(fails())], never)
+    with pytest.raises(DemoProblemError):
+        await run._until(fails(), [], never)
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("import sys; sys.exit('error: no more ports')", "did not start: error: no more ports"),
+        ("", "the simulated exchange did not start\n"),
+    ],
+)
+async def test_an_exchange_that_cannot_start_is_an_error(
+    script: str,
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    seen = Seen(address=client.address)
-    for delivery in takewhile(lambda each: each.at_seconds < 7, Generator(1, START_MS).deliveries()):
-        seen.answered(delivery, await client.process_payload(delivery.venue, delivery.payload))
-    seen.statistics = await client.get_fill_statistics()
-    async with asyncio.timeout(10):
-        async for event in client.watch(from_beginning=True):
-            seen.happened(event)
-            if event.sequence == seen.statistics.sequence:
-                break
-    console = Console(width=width, height=height, file=io.StringIO(), force_terminal=True, color_system=None)
-    screen = Screen(console)
-    screen.started(seen)
-    with screen.open():
-        pass
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert any(venue in text for venue in words.VENUES)
-    assert any(oddity.value.upper() in text for oddity in Oddity)
-    assert max(len(line.rstrip("\r")) for line in text.splitlines() if "\x1b" not in line) <= width
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(processes, "_EXCHANGE", script)
+    assert await run.demo(seconds=1, speed=1, seed=1, as_json=True) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert text in said.err
+    assert left_behind(tmp_path) == []
 
 
-def test_every_oddity_is_explained() -> None:
-    assert set(words.EXPLANATIONS) == set(Oddity)
+async def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "find_spec", lambda name: None if name == "ccxt" else object())
+    assert await run.demo(seconds=1, speed=1, seed=1, as_json=True) == 1
+    assert "(ccxt missing): pip install 'fillhandler[server,exchanges]'" in capsys.readouterr().err
 
 
-def test_lines_without_anything_seen_do_not_fail() -> None:
-    console = Console(file=io.StringIO())
-    lines = Lines(console)
-    lines.started(Seen(address="127.0.0.1:1"))
-    lines.moved()
-    lines.summary()
+def test_a_record_that_differs_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = Seen(comparison=Comparison(1, 0, 0, 0, ["trade 9 is in the record 0 times"]))
+    assert run._exit_code(seen, as_json=True) == 1
+    assert capsys.readouterr().err == "error: trade 9 is in the record 0 times\n"
+    assert run._exit_code(Seen(comparison=Comparison(1, 1, 0, 0)), as_json=True) == 0
