@@ -237,15 +237,12 @@ def _connection(
         return connect(spec, credentials, instruments=instruments.current, clock=clock)
     except InvalidFieldError as error:
         # Where they were looked for, never what was found.
+        places = source.places(credentials.missing(ccxt_venues.find(spec.venue, spec.market).credentials))
         raise InvalidFieldError(
             *(
-                Violation(each.field, f"{each.text}; looked for in {source.places(_missing(spec, credentials))}")
+                Violation(each.field, f"{each.text}; looked for in {places}")
                 if each.field == "credentials"
                 else each
                 for each in error.violations
             )
         ) from None
-
-
-def _missing(spec: ConnectionSpec, credentials: Credentials) -> tuple[str, ...]:
-    return credentials.missing(ccxt_venues.find(spec.venue, spec.market).credentials)

@@ -48,7 +48,9 @@ class Exchange:
 
     def control(self, method: str, path: str, **document: Any) -> Any:
         request = urllib.request.Request(
-            f"{self.url}/sim/{path}", json.dumps(document).encode() if method != "GET" else None, method=method
+            f"{self.url}/sim/{path}",
+            json.dumps(document).encode() if method != "GET" else None,
+            method=method,
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
@@ -106,7 +108,9 @@ def test_a_rehearsal(trading: Site, exchange: Exchange) -> None:
     assert (retried.code, retried.document["attempts"]) == (0, 2), retried.stderr
     trade = trading.command("trade", "desk-2", "--json").document
     assert (trade["trade"]["request"]["symbol"], trade["trade"]["retries"]) == ("BTCUSDT", 1)
-    outcomes = [each["outcome"] for each in trade["attempts"] if each["operation"] == "REQUEST_OPERATION_PLACE"]
+    outcomes = [
+        each["outcome"] for each in trade["attempts"] if each["operation"] == "REQUEST_OPERATION_PLACE"
+    ]
     assert outcomes == ["ATTEMPT_OUTCOME_RETRIED", "ATTEMPT_OUTCOME_SUCCEEDED"]
     failed = trading.command("retries", "--failed", "--trade", "desk-2")
     assert failed.code == 0

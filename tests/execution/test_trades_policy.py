@@ -268,7 +268,7 @@ def test_a_wait_that_the_exchange_asks_for_holds_up_every_trade() -> None:
         async with Rig(draws=DRAWS) as rig:
             rig.exchange.faults["place"].append(fails(E.RATE_LIMIT, retry_after=20.0))
             first = await rig.start()
-            await rig.until(lambda: rig.requests())
+            await rig.until(rig.requests)
             second = await rig.start("r2")
             one, other = await rig.ended(first.trade_id), await rig.ended(second.trade_id)
             assert one.success

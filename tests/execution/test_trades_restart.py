@@ -73,7 +73,9 @@ STORIES = [
     Story("refused", prepare=_refuses),
     Story("filled in parts", LIMIT, filling((1.0, 1), (2.0, 2))),
     Story("left", LIMIT | {"deadline": 30}, filling((1.0, 1))),
-    Story("cancelled at its deadline", LIMIT | {"deadline": 30, "remainder": Remainder.CANCEL}, _cancel_fails),
+    Story(
+        "cancelled at its deadline", LIMIT | {"deadline": 30, "remainder": Remainder.CANCEL}, _cancel_fails
+    ),
     Story(
         "replaced",
         LIMIT
@@ -107,8 +109,12 @@ async def live(rig: Rig, story: Story) -> Trade:
         if not rig.process.dead.is_set():
             told[1].cancel()
             trade = await told[0]
-            # What the stream still has to tell.
+            rig.mark = (rig.written, rig.called)
+            rig.ends = {}
+            # What the stream still has to tell, and the collector to repair.
             await asyncio.sleep(5)
+            if rig.looked:
+                await rig.repair()
             return trade
         await rig.kill()
         for task in told:
@@ -132,11 +138,11 @@ def telling(story: Story, ends: dict[tuple[str, int], Any], folder: Path | None 
             filled = sum((order.filled for order in rig.exchange.orders), Decimal(0))
             assert filled <= 3
             views = await rig.orders(trade)
-            assert len(rig.exchange.orders) == len(
-                [view for view in views if view.order_id]
-            ), "every order of the trade is its own"
+            assert len(rig.exchange.orders) == len([view for view in views if view.order_id]), (
+                "every order of the trade is its own"
+            )
             end = (trade.outcome, filled, [view.status for view in views])
-            return end, rig.written, rig.called, rig.processes
+            return end, *rig.mark, rig.processes
 
     return play(scene)
 
@@ -171,7 +177,7 @@ def test_a_store_that_fails_anywhere(story: Story) -> None:
             assert (again, processes) == (end, 1), (mode, "write", k)
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+@pytest.mark.parametrize("story", STORIES[1:4] + STORIES[-2:], ids=lambda story: story.name)
 def test_over_the_real_store(story: Story, tmp_path: Path) -> None:
     """The same over the encrypted database: at a third of the places."""
     end, writes, calls, _ = telling(story, {}, tmp_path / "undisturbed")
@@ -222,8 +228,7 @@ TERMS = [
     {},
     LIMIT,
     LIMIT | {"deadline": 20, "remainder": Remainder.CANCEL},
-    LIMIT
-    | {"deadline": 15, "remainder": Remainder.REPLACE, "replacement_price": ReplacementPrice.MARKET},
+    LIMIT | {"deadline": 15, "remainder": Remainder.REPLACE, "replacement_price": ReplacementPrice.MARKET},
     {"type": "ioc", "limit_price": "100", "remainder": Remainder.REPLACE, "max_replacements": 2},
 ]
 ENDS = st.dictionaries(
@@ -236,7 +241,7 @@ ENDS = st.dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(
     placing=st.lists(faults_of_placing(), max_size=3),
     others=st.fixed_dictionaries(

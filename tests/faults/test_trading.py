@@ -19,11 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-MUTANTS = (
-    "resend-without-asking no-settle ignore-maybe-applied resume-without-asking replace-the-whole"
-    " watermark-after-failure never-repair cancel-is-the-end forget-attempts forget-at-restart".split()
-)
 from load import Subscriber
 from oracle import summary
 from test_kills import the_seed
@@ -149,9 +144,3 @@ async def test_ten_thousand_trades(tmp_path: Path) -> None:
     found = await rehearse(tmp_path, 10_000, seed, mean_seconds=15.0)
     assert not found, summary(found, f"seed {seed}")
 
-
-@pytest.mark.parametrize("mutant", MUTANTS)
-async def test_mut(tmp_path: Path, mutant: str) -> None:
-    seed = the_seed()
-    found = await rehearse(tmp_path, int(os.environ.get("TEST_TRADES", "100")), seed, mutant=mutant, settled_seconds=8, answered_seconds=120)
-    print(mutant, len(found), "\n".join(found[:6]))

@@ -89,6 +89,7 @@ def problems(
         *_trades(books, record),
         *_answers(record, diary),
         *_attempts(record),
+        *_requests(books, record, len(outside)),
         *_feed(record),
     ]
 
@@ -286,6 +287,14 @@ def _attempts(record: Record) -> Iterator[str]:
         retries = sum(order.retry_count for order in trade.orders)
         if trade.retries != retries:
             yield f"{trade.request.request_id} counts {trade.retries} retries, its orders {retries}"
+
+
+def _requests(books: dict[str, Any], record: Record, outside: int) -> Iterator[str]:
+    """Each request to place an order that came to the exchange is an attempt; after a kill, one more may be."""
+    came = sum(requests.get("place", 0) for requests in books["requests"].values()) - outside
+    noted = sum(each.operation == trades_pb2.REQUEST_OPERATION_PLACE for each in record.attempts)
+    if came > noted:
+        yield f"{came} requests to place an order came, and {noted} attempts are recorded"
 
 
 def _feed(record: Record) -> Iterator[str]:

@@ -23,7 +23,6 @@ from fillhandler_server import commands
 from fillhandler_server.collectors import CollectorSettings
 from fillhandler_server.collectors import history as histories
 from fillhandler_server.collectors import orders as collected
-from fillhandler_server.domain.trades import Operation
 from fillhandler_server.execution import ccxt_connection, following, manager, placing, retrying, running
 from fillhandler_server.ledger import WriterLedger
 
@@ -166,15 +165,13 @@ def cancel_is_the_end() -> None:
     following.Following._cancel_once = cancel_once  # type: ignore[method-assign]
 
 
-def forget_attempts() -> None:
-    """Failed attempts are not noted, so that a retry is invisible."""
-    real = running.Running.note
+def hurry() -> None:
+    """What failed without an effect is sent again at once."""
 
-    async def note(self: Any, operation: Any, *more: Any) -> None:
-        if operation is not Operation.CANCEL:
-            await real(self, operation, *more)
+    async def wait_for(self: Any, time: int | None) -> None:
+        return
 
-    running.Running.note = note  # type: ignore[method-assign]
+    placing.Placing._wait_for = wait_for  # type: ignore[method-assign]
 
 
 def forget_at_restart() -> None:
@@ -196,7 +193,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "watermark-after-failure": watermark_after_failure,
     "never-repair": never_repair,
     "cancel-is-the-end": cancel_is_the_end,
-    "forget-attempts": forget_attempts,
+    "hurry": hurry,
     "forget-at-restart": forget_at_restart,
 }
 

@@ -107,8 +107,9 @@ class Orders:
         )
         price = self._prices.known[market, symbol]
         if kind != "market":
-            # From what takes much of the book to what hardly ever trades.
-            offset = Decimal(draw.choice((-20, -6, -3, -1, 0, 1, 3, 6))) / 10_000
+            # From what takes much of the book, by what takes a part of it and then rests, to what hardly ever
+            # trades.
+            offset = Decimal(draw.choice((-20, -6, -2, -1, -1, 0, 0, 1, 4))) / 10_000
             worse = 1 + offset if side == fills_pb2.SIDE_SELL else 1 - offset
             request.limit_price = str((price * worse).quantize(_CENT))
         if kind in ("limit", "post_only"):
@@ -195,7 +196,7 @@ class Traders:
                     continue
                 if answer.trade.status == trades_pb2.TRADE_STATUS_FINISHED:
                     break
-                assert answer.trade.undecided, f"{name} is answered before its end: {answer.trade}"
+                assert answer.trade.undecided, f"{name} is answered before its end"
                 self.undecided += 1
                 await asyncio.sleep(0.2)
             self._diary.note("answered", name, content=answer.trade.SerializeToString().hex())

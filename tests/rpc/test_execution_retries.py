@@ -128,7 +128,9 @@ async def test_conditions_and_pages(exchange: SimulatedExchange, server: Rehears
     exchange.plan.order("error_before_accept", 1, "place", "ETHUSDT")
     one = await server.execute(trade_request("one"))
     two = await server.execute(trade_request("two", symbol="ETHUSDT", quantity="0.5", market="linear"))
-    refused_ = await server.execute(trade_request("three", type="limit", limit_price="150000", quantity="1000"))
+    refused_ = await server.execute(
+        trade_request("three", type="limit", limit_price="150000", quantity="1000")
+    )
     running = await server.working(resting("four"))
     exchange.plan.order("rate_limit", 1, "cancel")
     exchange.plan.set("retry_after_seconds", 0)
@@ -137,7 +139,12 @@ async def test_conditions_and_pages(exchange: SimulatedExchange, server: Rehears
     every = await attempts(server)
 
     assert shown(await attempts(server, trade_id=one.trade.trade_id)) == [(PLACE, 1, SUCCEEDED, "")]
-    assert shown(await attempts(server, trade_id=two.trade.trade_id))[0] == (PLACE, 1, RETRIED, "exchange_error")
+    assert shown(await attempts(server, trade_id=two.trade.trade_id))[0] == (
+        PLACE,
+        1,
+        RETRIED,
+        "exchange_error",
+    )
     assert shown(await attempts(server, trade_id=refused_.trade.trade_id)) == [
         (PLACE, 1, GIVEN_UP, "insufficient_funds")
     ]

@@ -140,7 +140,7 @@ class ModelExchange:
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self.skew = 0
-        """Nanoseconds that its clock is ahead of the record's."""
+        """Nanoseconds that its clock is ahead of the true time."""
         self.orders: list[ModelOrder] = []
         self.calls: list[tuple[str, float, str]] = []
         """Every request that arrived: what, when (seconds), and of what."""
@@ -288,9 +288,7 @@ class ModelExchange:
 
     def canceled(self, order_id: str, client_order_id: str) -> Answer:
         for order in self.open_orders:
-            if str(order.order_id) == order_id or (
-                not order_id and order.client_order_id == client_order_id
-            ):
+            if str(order.order_id) == order_id or (not order_id and order.client_order_id == client_order_id):
                 self.end(order)
                 # On a cancel `clientOrderId` names the request.
                 row = order.row() | {"origClientOrderId": order.client_order_id, "clientOrderId": "x"}
@@ -391,8 +389,7 @@ class ModelConnection:
         return await self._call("trades", cursor, lambda _: self.exchange.history(symbol, since, cursor))
 
     async def measure_skew(self) -> int:
-        self.skew = self.exchange.skew
-        return self.skew
+        return self.exchange.skew
 
     async def stream(self, connected: Callable[[], None], received: Callable[[Message], None]) -> None:
         raise NotImplementedError("the test is the collector")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from google.protobuf.duration_pb2 import Duration
-from support.application import RunningServer
 
 from fillhandler.v1 import events_pb2, execution_service_pb2, fills_pb2, trades_pb2
 from fillhandler_server.exchange import SimulatedExchange
+from support.application import RunningServer
 
 BUY, SELL = fills_pb2.SIDE_BUY, fills_pb2.SIDE_SELL
 FINISHED = trades_pb2.TRADE_STATUS_FINISHED
@@ -100,9 +99,7 @@ class Rehearsal(RunningServer):
         """Keys of a connection's own go to every one; the others are settings."""
         own = {key: changes.pop(key) for key in tuple(changes) if key in _OF_CONNECTIONS}
         tables = [connection_table(url, credentials, market, **own) for market in markets]
-        super().__init__(
-            folder, **({"connections": tables, "retry_config": _QUICK_RETRIES} | changes)
-        )
+        super().__init__(folder, **({"connections": tables, "retry_config": _QUICK_RETRIES} | changes))
 
     async def start(self) -> Self:
         """Starts; its connections are made in the background."""
@@ -142,9 +139,7 @@ class Rehearsal(RunningServer):
 
     async def trade(self, request_id: str) -> trades_pb2.Trade:
         """A trade as it stands."""
-        answer = await self.execution.GetTrade(
-            execution_service_pb2.GetTradeRequest(request_id=request_id)
-        )
+        answer = await self.execution.GetTrade(execution_service_pb2.GetTradeRequest(request_id=request_id))
         return answer.trade
 
     async def when(
@@ -182,11 +177,7 @@ _OF_CONNECTIONS = frozenset(
 
 def orders_at(exchange: SimulatedExchange, client_order_id: str = "") -> list[dict[str, Any]]:
     """The exchange's own orders, of one client order id or all."""
-    return [
-        each
-        for each in exchange.books()["orders"]
-        if client_order_id in ("", each["client_order_id"])
-    ]
+    return [each for each in exchange.books()["orders"] if client_order_id in ("", each["client_order_id"])]
 
 
 def kinds_of(events: list[events_pb2.Event]) -> list[str]:

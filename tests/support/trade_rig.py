@@ -197,11 +197,11 @@ class Rig:
         self._breaker = breaker
         self.draws = deque(draws or (0.5,))
         self._markets = markets
-        self.exchange = ModelExchange(self.now)
-        if streams:
-            self.exchange.listeners.append(self._received)
         self.wall = 0
         """Nanoseconds that the record's clock has jumped."""
+        self.exchange = ModelExchange(lambda: self.now() - self.wall)
+        if streams:
+            self.exchange.listeners.append(self._received)
         self.desk = desk or _Desk()
         self.ends: dict[tuple[str, int], Any] = {}
         """("write" or "call", its number) → how the process or the write ends there; a float: seconds that
@@ -209,6 +209,8 @@ class Rig:
         self.late_seconds = 3.0
         self.store_fails = False
         self.written = self.called = 0
+        self.mark = (0, 0)
+        """What these two were when a trade had ended."""
         self.looked = 0
         """How often a collector was told that fills are missing."""
         self.processes = 0
@@ -221,7 +223,7 @@ class Rig:
         return cls(desk=_Stored(folder), **more)
 
     def now(self) -> int:
-        return START + round(self._loop.time() * 1e9) + getattr(self, "wall", 0)
+        return START + round(self._loop.time() * 1e9) + self.wall
 
     def _draw(self) -> float:
         self.draws.rotate(-1)
@@ -239,7 +241,7 @@ class Rig:
         self.venues = {}
         for market in self._markets:
             connection = ModelConnection(self.exchange, self.process.gate, market)
-            connection.skew = self.exchange.skew if ready else None
+            connection.skew = self.exchange.now() - self.now() if ready else None
             venue = Venue(
                 connection,
                 self.policy,
@@ -251,7 +253,7 @@ class Rig:
             venue.look = self._look
             if ready:
                 venue.ready.set()
-            self.venues[KEY[:2] + (market,)] = venue
+            self.venues[(*KEY[:2], market)] = venue
         self.venue = next(iter(self.venues.values()), None)
         self.manager = TradeManager(self.ledger, self.venues)
 
@@ -296,6 +298,11 @@ class Rig:
             arrive()
         except Exception:  # noqa: BLE001  # nobody hears any more what a late request comes to
             return
+
+    async def repair(self) -> None:
+        """What the collector does after it was told to look: it reads the history."""
+        page = self.exchange.history("BTCUSDT", 0, "")
+        await self.ledger.record("binance", "main", page.messages)
 
     def _received(self, told: Message) -> None:
         # As a collector does; the stream is a task of the process.

@@ -1,7 +1,7 @@
 """An event loop whose time jumps: it never waits, and goes to the next timer when nothing else can run.
 
-What sleeps by `asyncio.sleep`, `wait_for` or `asyncio.wait` with a timeout sleeps by this clock, so hours pass
-in milliseconds and every wait is exactly as long as it was asked to be.
+What sleeps by `asyncio.sleep`, `wait_for` or `asyncio.wait` with a timeout sleeps by this clock, so hours
+pass in milliseconds and every wait is exactly as long as it was asked to be.
 """
 
 import asyncio

@@ -1064,7 +1064,7 @@ class OrdersCleared(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     SYMBOL_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """Orders hidden."""
+    """Orders hidden: of those that fit, the ones whose last events are the oldest."""
     venue: _builtins.str
     """Only orders of this venue; empty means all."""
     account: _builtins.str

@@ -305,8 +305,8 @@ class ClearOrdersRequest(_message.Message):
     """Only this symbol; empty means all."""
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """Those that have been final for at least this long. Absent means the
-        server's max_order_age_hours.
+        """Those that have been final for at least this long, by the venue's clock where
+        it told. Absent means the server's max_order_age_hours; where that is 0, all.
         """
 
     def __init__(

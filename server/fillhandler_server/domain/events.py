@@ -142,8 +142,8 @@ class OrderAnomaly:
 class OrdersCleared:
     """Final orders were hidden from the read models.
 
-    `count` says which ones, too: of those that were final at or before `before`, and are of the venue, account
-    and symbol if one is given, so many whose last events are the oldest.
+    `count` says which ones, too: of those that were final at or before `before`, and are of the venue,
+    account and symbol if one is given, so many whose last events are the oldest.
     """
 
     count: int

@@ -1,4 +1,4 @@
-"""Following an order at the venue to its end: by the record, which streams and polls fill; and its deadline."""
+"""Following an order at the venue to its end, by the record that streams and polls fill, and its deadline."""
 
 from __future__ import annotations
 

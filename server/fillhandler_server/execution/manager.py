@@ -107,6 +107,10 @@ class TradeManager:
         self._venues = dict(venues)
         self._runs: dict[str, tuple[TradeRun, asyncio.Task[None]]] = {}
         self._closing = asyncio.Event()
+        self._beginning: set[str] = set()
+        """Requests whose intent is being written."""
+        self._ending = False
+        """While runs are being ended: what they run must not be run beside them."""
 
     async def resume(self) -> None:
         """Takes up every trade that had not ended."""
@@ -118,7 +122,7 @@ class TradeManager:
                     trade.trade_id,
                     "/".join(key),
                 )
-            elif trade.trade_id not in self._runs:
+            elif trade.trade_id not in self._runs and trade.request_id not in self._beginning:
                 self._run(trade, resumed=True)
 
     def active_on(self, key: Key) -> int:
@@ -151,8 +155,9 @@ class TradeManager:
                 terms = replace(terms, client_order_id=client_order_id(terms.venue, trade_id, 1))
             check_terms(terms, venue.connection.rules(terms.symbol))
             # A caller that goes now must not leave an intent that is durable and that nobody runs.
-            known, new = await asyncio.shield(self._begin(trade_id, request_id, terms))
-            if new:
+            begun: tuple[Trade, bool] = await asyncio.shield(self._begin(trade_id, request_id, terms))
+            known = begun[0]
+            if begun[1]:
                 return known
         await self._spelled(known, asked)
         if not self._repeats(known, asked):
@@ -162,14 +167,31 @@ class TradeManager:
                 request_id=request_id,
                 trade_id=known.trade_id,
             )
+        self._take_up(known)
         return known
 
     async def _begin(self, trade_id: str, request_id: str, terms: TradeTerms) -> tuple[Trade, bool]:
-        known, new = await self._ledger.start_trade(trade_id, request_id, terms)
+        self._beginning.add(request_id)
+        try:
+            known, new = await self._ledger.start_trade(trade_id, request_id, terms)
+        finally:
+            self._beginning.discard(request_id)
         # Where it stops meanwhile, the next start takes it up.
-        if new and not self._closing.is_set():
+        if new and not self._closing.is_set() and known.trade_id not in self._runs:
             self._run(known, resumed=False)
         return known, new
+
+    def _take_up(self, known: Trade) -> None:
+        """Runs a trade that nobody runs: the store said that its intent failed, and it was durable."""
+        terms = known.terms
+        if not (
+            known.finished
+            or known.trade_id in self._runs
+            or known.request_id in self._beginning
+            or self._ending
+            or (terms.venue, terms.account, terms.market) not in self._venues
+        ):
+            self._run(known, resumed=True)
 
     async def wait(self, trade_id: str) -> Trade:
         """A trade once it has ended, or its alert was raised.
@@ -225,11 +247,14 @@ class TradeManager:
     async def stop(self, grace_seconds: float = 10.0) -> None:
         """Ends every run at its next wait; what is under way is finished and recorded within the grace."""
         self._closing.set()
+        self._ending = True
         await self._end_runs(grace_seconds)
 
     async def replaced(self, grace_seconds: float = 10.0) -> None:
         """The record is another one: what it has under way is taken up instead."""
+        self._ending = True
         await self._end_runs(grace_seconds)
+        self._ending = self._closing.is_set()
         await self.resume()
 
     async def _end_runs(self, grace_seconds: float) -> None:

@@ -200,6 +200,11 @@ class Placing(Running):
         """
         connection, symbol = self.venue.connection, self.trade.terms.symbol
         client_order_id = self.leg.client_order_id
+        told = await self.ledger.order_of(self.trade)
+        if told.order_id:
+            # The stream told of it: it is there, whatever the venue's questions show yet.
+            seen = VenueOrder(told.order_id, client_order_id, OrderStatus.UNSPECIFIED)
+            return await self._by_id(told.order_id) or Answer(order=seen)
         answer = await self.ask(lambda: connection.find_order(symbol, client_order_id=client_order_id))
         if await self._is_ours(answer.order):
             return answer

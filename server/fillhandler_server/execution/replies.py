@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 from fillhandler_server.domain.errors import InvalidFieldError
 from fillhandler_server.venues.json_text import load
@@ -109,11 +112,25 @@ _SHORT_SECRET: Final = 4
 """A secret of fewer letters is not removed: it would take pieces out of ordinary words."""
 
 
+def _spellings(secret: str) -> set[str]:
+    """A secret as an exchange may send it back: as it is, and escaped in JSON, addresses or markup."""
+    in_json = json.dumps(secret)[1:-1]
+    return {
+        secret,
+        in_json,
+        json.dumps(in_json)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        quote(secret, safe=""),
+        quote_plus(secret),
+        html.escape(secret),
+    }
+
+
 def scrubbed(text: str, secrets: Iterable[str] = ()) -> str:
     """A text without addresses, queries, signatures, markup and the secrets given, in one line, cut off."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORT_SECRET:
-            text = text.replace(secret, "***")
+    spelled = {each for secret in secrets if len(secret) >= _SHORT_SECRET for each in _spellings(secret)}
+    for each in sorted(spelled, key=len, reverse=True):
+        text = text.replace(each, "***")
     if _HTML.search(text):
         return ""
     for pattern, instead in _SCRUBS:

@@ -248,7 +248,7 @@ class WorkingBook(Book, Protocol):
         """How many orders fit an `orders_cleared` event, once all rows are flushed.
 
         Only those whose last event has at most the sequence `last`, if given; counted up to `limit`. With
-        this as its count, the event hides these: of those that fit, the ones whose last events are the oldest.
+        this as its count, the event hides these: of those that fit, those whose last events are the oldest.
         """
 
 

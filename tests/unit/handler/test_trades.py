@@ -156,11 +156,15 @@ async def test_a_connections_own_retries_stand_above(
     assert (result.attempts, type(result.error)) == (1, RateLimitError)
 
 
-async def test_the_network_is_down(manager: SecureExchangeManager, exchange: SimulatedExchange) -> None:
-    manager.handler.config["retry_config"]["max_retries"] = 1
-    await exchange.stop()
+async def test_the_network_is_down(trading: dict[str, Any], exchange: SimulatedExchange) -> None:
+    trading["connections"][0]["timeout_seconds"] = 10
+    trading["retry_config"]["max_retries"] = 1
+    async with SecureExchangeManager(trading) as manager:
+        # The connection stood: its markets are known.
+        assert (await buy(manager)).success
+        await exchange.stop()
 
-    result = await buy(manager)
+        result = await buy(manager)
 
     assert (result.success, result.outcome, result.attempts) == (False, "FAILED", 2)
     assert type(result.error) is NetworkError
