@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from support.model_exchange import AFTER, fails
+from support.model_exchange import AFTER, Fault, fails
 from support.trade_rig import Rig, play
 
 from fillhandler_server.domain.reports import OrderStatus
@@ -184,6 +184,20 @@ def test_left_at_its_deadline() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("jump", [-3600, 3600])
+def test_a_clock_that_jumps_moves_no_deadline(jump: int) -> None:
+    async def scene() -> None:
+        async with Rig() as rig:
+            started = await rig.start(**LIMIT, deadline=20)
+            await asyncio.sleep(5)
+            rig.wall = jump * 1_000_000_000
+            trade = await rig.ended(started.trade_id)
+            assert trade.outcome is TradeOutcome.LEFT_WORKING
+            assert rig.seconds == pytest.approx(20.0, abs=0.2)
+
+    play(scene)
+
+
 def test_the_connections_own_deadline() -> None:
     async def scene() -> None:
         async with Rig(pace=Pace(deadline_seconds=7.0)) as rig:
@@ -309,13 +323,16 @@ def test_a_replacement_that_is_refused() -> None:
     play(scene)
 
 
-def test_a_fill_in_the_last_moment_is_not_placed_again() -> None:
-    """The cancel's answer and the stream do not tell of it; the history does, and is read before."""
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_fill_in_the_last_moment_is_not_placed_again(lost: bool) -> None:
+    """The cancel's answer does not tell of it; the exchange is asked once more, and does."""
 
     async def scene() -> None:
         async with Rig(streams=False) as rig:
             exchange = rig.exchange
-            exchange.faults["cancel"].append(fails(E.TIMEOUT, applied=AFTER, maybe_applied=True))
+            exchange.cancels_hide_fills = True
+            if lost:
+                exchange.faults["cancel"].append(fails(E.TIMEOUT, applied=AFTER, maybe_applied=True))
             started = await rig.start(**REPLACE, replacement_price=ReplacementPrice.MARKET)
             await asyncio.sleep(19.9)
             exchange.fill(exchange.orders[0], 2)
@@ -363,6 +380,22 @@ def test_cancelled_while_it_works(filled: int, streams: bool) -> None:
             assert len(trade.legs) == 1
             assert rig.exchange.times("cancel") == pytest.approx([3.0])
             await rig.agrees(trade)
+
+    play(scene)
+
+
+def test_cancelled_while_its_deadline_is_dealt_with() -> None:
+    """The order is being cancelled for its rest to be placed again: now it is not."""
+
+    async def scene() -> None:
+        async with Rig() as rig:
+            rig.exchange.faults["cancel"].append(Fault(latency=5.0))
+            started = await rig.start(**REPLACE)
+            await asyncio.sleep(22)
+            await rig.manager.cancel(started.trade_id)
+            trade = await rig.ended(started.trade_id)
+            assert trade.outcome is TradeOutcome.NOT_FILLED
+            assert len(rig.exchange.orders) == 1
 
     play(scene)
 

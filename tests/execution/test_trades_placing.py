@@ -49,11 +49,14 @@ def test_by_the_list_of_orders() -> None:
         async with Rig(streams=False) as rig:
             rig.exchange.finds_by_client_id = False
             rig.exchange.faults["place"].append(ANSWER_LOST)
-            trade = await rig.trade()
-            assert trade.success
-            assert rig.exchange.counts()["list"] == 1
+            started = await rig.start(**LIMIT)
+            await rig.until(lambda: rig.stands().leg.placed)
             # Not before the time in which it may still come.
-            assert rig.exchange.times("list")[0] >= rig.policy.settle_seconds
+            assert rig.exchange.times("list") == pytest.approx([rig.policy.settle_seconds])
+            rig.exchange.fill(rig.exchange.orders[0], 3)
+            trade = await rig.ended(started.trade_id)
+            assert trade.success
+            assert rig.exchange.counts()["place"] == 1
             await rig.agrees(trade)
 
     play(scene)
@@ -147,7 +150,7 @@ def test_a_clock_that_is_wrong_finds_it_all_the_same() -> None:
     """The exchange's clock is 10 minutes behind ours: its order is not taken for an older one."""
 
     async def scene(skew: int) -> None:
-        async with Rig() as rig:
+        async with Rig(streams=False) as rig:
             rig.exchange.skew = skew * 1_000_000_000
             rig.venue.connection.skew = rig.exchange.skew
             rig.exchange.faults["place"].append(ANSWER_LOST)
@@ -281,6 +284,28 @@ def test_used_up_with_an_unknown_outcome(there: bool, retries: int) -> None:
                 asked, sent = rig.exchange.times("trades")[-1], rig.exchange.times("place")[-1]
                 assert asked - sent >= policy.settle_seconds - 1e-6
             await rig.agrees(trade)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_attempts_are_counted_over_restarts(unknown: bool) -> None:
+    """The policy's number is of the order, not of the process: each restart goes on where it was."""
+
+    async def scene() -> None:
+        async with Rig(policy=RetryPolicy(max_retries=3, jitter_factor=0.1)) as rig:
+            rig.exchange.always["place"] = NOT_SENT if unknown else BUSY
+            started = await rig.start()
+            for count in (1, 2, 3):
+                await rig.until(lambda count=count: len(rig.requests("place")) == count)
+                await rig.restart()
+            trade = await rig.ended(started.trade_id)
+            assert trade.outcome is TradeOutcome.FAILED
+            assert [(each.kind, each.attempt) for each in rig.requests("place")] == [
+                ("scheduled", 1), ("scheduled", 2), ("scheduled", 3), ("exhausted", 4),
+            ]  # fmt: skip
+            assert rig.exchange.counts()["place"] == 4
+            assert not rig.exchange.orders
 
     play(scene)
 

@@ -258,7 +258,7 @@ async def test_a_leak_would_be_found(
     argument = [sys.executable, "-c", "import sys; sys.stdin.read()", world.canaries.password]
     leaking = await asyncio.create_subprocess_exec(*argument, stdin=asyncio.subprocess.PIPE)
     places["process arguments"] = process_arguments()
-    await leaking.communicate()
+    await leaking.communicate(b"")
 
     assert world.canaries.found_in(places) == {*ROLES, "process arguments"}
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 from load import Connection, read_everything
@@ -72,7 +73,10 @@ async def _pages(connection: Connection, method: Any, request: Any, entries: str
 
 
 def problems(
-    books: dict[str, Any], record: Record, diary: Iterable[dict[str, Any]], outside: frozenset[str] = frozenset()
+    books: dict[str, Any],
+    record: Record,
+    diary: Iterable[dict[str, Any]],
+    outside: frozenset[str] = frozenset(),
 ) -> list[str]:
     """Every promise that is broken.
 
@@ -247,7 +251,10 @@ def _answers(record: Record, diary: Iterable[dict[str, Any]]) -> Iterator[str]:
             told = trades_pb2.Trade.FromString(bytes.fromhex(line["content"]))
             if (told.trade_id, told.outcome) != (trade.trade_id, trade.outcome):
                 yield f"{name} was answered {told.outcome} of {told.trade_id}, stored {trade.outcome}"
-            elif told.total_filled != trade.total_filled and told.outcome != trades_pb2.TRADE_OUTCOME_LEFT_WORKING:
+            elif (
+                told.total_filled != trade.total_filled
+                and told.outcome != trades_pb2.TRADE_OUTCOME_LEFT_WORKING
+            ):
                 yield f"{name} was answered {told.total_filled} filled, stored {trade.total_filled}"
             if len(told.orders) != len(trade.orders):
                 yield f"{name} has {len(trade.orders)} orders, and had {len(told.orders)}"
@@ -259,16 +266,18 @@ def _answers(record: Record, diary: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _attempts(record: Record) -> Iterator[str]:
-    """Attempts are counted without gaps, none comes before its wait is over, and unknown ones settle first."""
+    """Attempts are counted without gaps; none comes before its wait is over, nor before an unknown one
+    has settled.
+    """
     kinds: dict[tuple[str, str, Any], list[execution_service_pb2.Attempt]] = defaultdict(list)
     for attempt in record.attempts:
         kinds[attempt.trade_id, attempt.client_order_id, attempt.operation].append(attempt)
     place = trades_pb2.REQUEST_OPERATION_PLACE
-    for (trade_id, own_id, operation), attempts in kinds.items():
+    for (_, own_id, operation), attempts in kinds.items():
         numbers = [each.attempt for each in attempts]
         if numbers != list(range(1, len(numbers) + 1)):
             yield f"{own_id}: attempts of {operation} are {numbers}"
-        for before, after in zip(attempts, attempts[1:], strict=False):
+        for before, after in pairwise(attempts):
             if operation != place:
                 continue
             due = before.commit_time.ToNanoseconds() + before.delay.ToNanoseconds()
@@ -290,7 +299,7 @@ def _attempts(record: Record) -> Iterator[str]:
 
 
 def _requests(books: dict[str, Any], record: Record, outside: int) -> Iterator[str]:
-    """Each request to place an order that came to the exchange is an attempt; after a kill, one more may be."""
+    """Each request to place an order that came to the exchange is an attempt; a kill may add one more."""
     came = sum(requests.get("place", 0) for requests in books["requests"].values()) - outside
     noted = sum(each.operation == trades_pb2.REQUEST_OPERATION_PLACE for each in record.attempts)
     if came > noted:

@@ -207,7 +207,7 @@ def nursery(mutant: str) -> None:
     """
     import ccxt.pro  # noqa: F401
 
-    for name, seconds in {"overlap_seconds": 3.0, "margin_seconds": 1.0, "look_seconds": 0.3}.items():
+    for name, seconds in {"overlap_seconds": 1.0, "margin_seconds": 0.3, "look_seconds": 0.3}.items():
         # Spans of a collector that are no settings, made short like those that are.
         assert name in CollectorSettings.__init__.__kwdefaults__
         CollectorSettings.__init__.__kwdefaults__[name] = seconds

@@ -71,8 +71,10 @@ class Prices:
 
 
 class Orders:
-    """Draws trades of every kind. Each is of a quantity that no other trade of its market, symbol and side has,
-    so that whose order it is can be told from its content alone.
+    """Draws trades of every kind.
+
+    Each has a quantity that no other trade of its market, symbol and side has: whose order it is can be told
+    from its content alone.
     """
 
     def __init__(self, seed: int, prices: Prices) -> None:

@@ -22,8 +22,8 @@ LAUNCHER: Final = Path(__file__).with_name("trading_launcher.py")
 MARKETS: Final = {"spot": "/api/v3", "linear": "/fapi/v1"}
 SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
-# An order may take effect for so long after it was sent, and stay unseen, in old states too, for as long again:
-# only then is it settled. The relation is that of the defaults; here all of it is short.
+# An order may take effect for so long after it was sent, and stay unseen for a while then: only after both is
+# it settled. All of it is short here.
 RECV_WINDOW_SECONDS: Final = 1.0
 UNSEEN_SECONDS: Final = 0.6
 SETTLE_SECONDS: Final = 2.3
@@ -111,8 +111,10 @@ class Exchange:
 
     async def __aenter__(self) -> Exchange:
         self._process = Process(
-            (sys.executable, str(LAUNCHER), "exchange", "--credentials-dir", str(self.credentials_dir))
-            + ("--seed", str(self._seed), "--verbose"),
+            (
+                *(sys.executable, str(LAUNCHER), "exchange", "--verbose", "--seed", str(self._seed)),
+                *("--credentials-dir", str(self.credentials_dir)),
+            ),
             self._log,
         )
         line = await asyncio.to_thread(self._process.lines.next)
@@ -236,7 +238,14 @@ class Servers:
     async def start(self) -> None:
         assert self._nursery.stdin is not None
         while True:
-            options = ["--listen", self.address, "--data-dir", str(self.data_dir), "--config", str(self._config)]
+            options = [
+                "--listen",
+                self.address,
+                "--data-dir",
+                str(self.data_dir),
+                "--config",
+                str(self._config),
+            ]
             order = json.dumps({"points": self.points, "options": options})
             self._nursery.stdin.write(f"{order}\n".encode())
             self._server = int(await self._line("started "))

@@ -231,4 +231,4 @@ async def test_the_status_says_how_the_server_is(server: RunningServer) -> None:
     assert status.store_bytes > 0
     assert list(status.venues) == list(venues.known())
     assert status.version
-    assert status.schema_version == 2
+    assert status.schema_version == 3

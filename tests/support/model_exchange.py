@@ -163,6 +163,8 @@ class ModelExchange:
         self.tells_fills = True
         """Whether the answer to a placement tells its fills, beside how much was filled."""
         self.page_size = 500
+        self.cancels_hide_fills = False
+        """Whether the answer to a cancel tells of no fills, as if there were none."""
         self.stale = 0
         """How many of the next questions after an order show it as it was when it came."""
         self.listeners: list[Callable[[Message], None]] = []
@@ -292,7 +294,9 @@ class ModelExchange:
                 self.end(order)
                 # On a cancel `clientOrderId` names the request.
                 row = order.row() | {"origClientOrderId": order.client_order_id, "clientOrderId": "x"}
-                return Answer((message(row),), order.seen())
+                if self.cancels_hide_fills:
+                    row |= {"executedQty": "0", "cummulativeQuoteQty": "0"}
+                return Answer((message(row),), order.seen(stale=self.cancels_hide_fills))
         return Answer()
 
     def listed(self, since: int) -> Answer:

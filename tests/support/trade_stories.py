@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from fillhandler_server.domain import events as ev
+from fillhandler_server.domain.fills import Fill
 from fillhandler_server.domain.reports import OrderReport, OrderStatus
 from fillhandler_server.domain.trades import Failure, Operation, Remainder, TradeOutcome, TradeTerms
 from fillhandler_server.engine import Engine
@@ -60,6 +61,21 @@ def every_kind(engine: Engine) -> None:
     engine.set_undecided("t1", "the venue does not answer")
     engine.set_undecided("t1", "")
     engine.note_success("t1", Operation.PLACE, 9)
+    # All that the report counts, so that nothing is inferred behind the caller's back.
+    engine.record_fill(
+        Fill(
+            venue="binance",
+            symbol="BTCUSDT",
+            market="spot",
+            order_id="901",
+            client_order_id="cid-1",
+            trade_id="t901",
+            side=1,
+            quantity=Decimal(1),
+            price=Decimal("100.5"),
+            trade_time=11,
+        )
+    )
     engine.report_order(
         OrderReport(
             "binance",
