@@ -17,8 +17,12 @@ help: ## List the commands
 run: $(VENV)/installed-run ## Watch a server and a simulated exchange work. Ctrl-C ends it; ARGS="--seconds 5" too
 	@$(BIN)/fillhandler demo $(ARGS)
 
+# Two processes: many tests wait for a server, and none shares anything with another. The work is stolen, because
+# the tests of faults take long each. N=0 is one process, as a debugger wants it.
+N := 2
+
 test: $(VENV)/installed-dev ## Run the tests but the long ones; T=parsing those of one marker; ARGS="-x" goes to pytest
-	$(BIN)/pytest $(if $(T),-m "$(T)") $(ARGS)
+	$(BIN)/pytest -n $(N) --dist worksteal $(if $(T),-m "$(T)") $(ARGS)
 
 lint: $(VENV)/installed-dev ## Check style, types, and the contract
 	$(BIN)/ruff check

@@ -336,6 +336,7 @@ def test_a_fill_in_the_last_moment_is_not_placed_again(lost: bool) -> None:
             started = await rig.start(**REPLACE, replacement_price=ReplacementPrice.MARKET)
             await asyncio.sleep(19.9)
             exchange.fill(exchange.orders[0], 2)
+            exchange.stale = 1
             trade = await rig.ended(started.trade_id)
             assert trade.success
             assert sum(order.filled for order in exchange.orders) == 3
@@ -395,7 +396,7 @@ def test_cancelled_while_its_deadline_is_dealt_with() -> None:
             await rig.manager.cancel(started.trade_id)
             trade = await rig.ended(started.trade_id)
             assert trade.outcome is TradeOutcome.NOT_FILLED
-            assert len(rig.exchange.orders) == 1
+            assert len(rig.exchange.orders) == len(trade.legs) == 1
 
     play(scene)
 
