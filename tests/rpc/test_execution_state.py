@@ -115,6 +115,8 @@ async def test_replace_brings_finished_trades_and_takes_up_the_others(
 
     await take(other, data, REPLACE)
 
+    # Before anybody asks for it.
+    await other.until(lambda now: any(c.active_trades for v in now.venues for c in v.connections))
     again = await other.execute(trade_request("ended"))
     assert again.trade == ended.trade
     waiting = asyncio.ensure_future(other.execute(resting("going")))

@@ -81,7 +81,11 @@ class Following(Placing):
     async def _cancel(self, order: OrderView) -> None:
         """Cancels the order, however long that takes; it may end otherwise meanwhile."""
         poll, failures = FIRST_POLL_SECONDS, 0
+        alarm = self.venue.monotonic() + self.venue.pace.undecided_after_seconds
         while not order.is_final:
+            if not failures and self.venue.monotonic() >= alarm and not self.trade.undecided:
+                text = "the venue takes the cancel, or knows no such open order, and does not show its end"
+                self.trade = await self.ledger.set_undecided(self.trade, text)
             wait = await self._cancel_once(order, failures + 1)
             failures = 0 if wait is None else failures + 1
             if wait is None:
@@ -196,8 +200,11 @@ class Following(Placing):
             return "cancelled"
         if terms.remainder is Remainder.CANCEL and self.late:
             return "its deadline passed, and the rest was cancelled"
-        # An order that somebody else cancelled is not placed again.
-        if terms.remainder is not Remainder.REPLACE or not (self.late or order.status == OrderStatus.EXPIRED):
+        # An order that somebody else cancelled is not placed again; some venues say so of an order whose time
+        # in force ended it.
+        at_once = self.leg.type in ("market", "ioc") or terms.time_in_force in ("ioc", "fok")
+        ended = order.status == OrderStatus.EXPIRED or (at_once and order.status == OrderStatus.CANCELED)
+        if terms.remainder is not Remainder.REPLACE or not (self.late or ended):
             return ""
         most = terms.max_replacements
         most = self.venue.policy.max_retries if most is None else most

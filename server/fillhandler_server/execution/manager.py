@@ -159,8 +159,8 @@ class TradeManager:
             known = begun[0]
             if begun[1]:
                 return known
-        await self._spelled(known, asked)
-        if not self._repeats(known, asked):
+        symbol = await self._symbol_of(known, asked)
+        if not _repeats(known, replace(asked, symbol=symbol)):
             raise RequestIdReusedError(
                 f"request id {request_id!r} is that of trade {known.trade_id}, with other content;"
                 " nothing was traded",
@@ -317,16 +317,20 @@ class TradeManager:
             raise unknown
         raise InvalidFieldError.of("market", f"must be stated: the account has several markets ({listed})")
 
-    async def _spelled(self, known: Trade, asked: TradeTerms) -> None:
-        """Waits until the symbol of a request that is known can be read, if it is spelled another way.
-
-        Raises:
-            VenueUnavailableError: the connection has not been made; nothing more was traded.
-        """
+    async def _symbol_of(self, known: Trade, asked: TradeTerms) -> str:
+        """The symbol of a request that is known, as its trade spells it, if that is what it means."""
         terms = known.terms
         venue = self._venues.get((terms.venue, terms.account, terms.market))
-        if venue is not None and asked.symbol != terms.symbol:
+        if asked.symbol == terms.symbol or venue is None:
+            return _plainly(asked.symbol, terms.symbol)
+        try:
             await self._ready(venue)
+            return venue.connection.rules(asked.symbol).symbol
+        except VenueUnavailableError:
+            # A trade that was begun must never be told to be none.
+            return _plainly(asked.symbol, terms.symbol)
+        except InvalidFieldError:
+            return asked.symbol
 
     @staticmethod
     async def _ready(venue: Venue) -> None:
@@ -346,19 +350,23 @@ class TradeManager:
         rules = venue.connection.rules(asked.symbol)
         return replace(asked, market=rules.market, symbol=rules.symbol, deadline=deadline)
 
-    def _repeats(self, known: Trade, asked: TradeTerms) -> bool:
-        """Whether a request is the one that started a trade, in the same or another spelling."""
-        terms = known.terms
-        symbol, venue = asked.symbol, self._venues.get((terms.venue, terms.account, terms.market))
-        if symbol != terms.symbol and venue is not None and venue.ready.is_set():
-            symbol = venue.connection.rules(symbol).symbol
-        # What the request leaves open was completed when the trade began.
-        made = client_order_id(terms.venue, known.trade_id, 1)
-        again = replace(
-            asked,
-            market=asked.market or terms.market,
-            symbol=symbol,
-            deadline=terms.deadline if asked.deadline is None else asked.deadline,
-            client_order_id=asked.client_order_id or made,
-        )
-        return again == terms
+
+def _repeats(known: Trade, asked: TradeTerms) -> bool:
+    """Whether a request is the one that started a trade. What it leaves open was completed then."""
+    terms = known.terms
+    again = replace(
+        asked,
+        market=asked.market or terms.market,
+        deadline=terms.deadline if asked.deadline is None else asked.deadline,
+        client_order_id=asked.client_order_id or client_order_id(terms.venue, known.trade_id, 1),
+    )
+    return again == terms
+
+
+def _plainly(symbol: str, known: str) -> str:
+    """The known spelling where another one has the same letters: BTC/USDT, BTC/USDT:USDT and BTCUSDT."""
+
+    def letters(text: str) -> str:
+        return "".join(filter(str.isalnum, text.partition(":")[0])).upper()
+
+    return known if letters(symbol) == letters(known) else symbol

@@ -8,6 +8,7 @@ venues take the same one again once the first order is filled.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -48,7 +49,8 @@ class Placing(Running):
             return
         if failure is not None and failure.retry_time is None:
             # It was given up, and the process ended before the trade did.
-            await self._give_up(failure)
+            # Several attempts were made of it only if it was temporary.
+            await self._give_up(failure, temporary=failure.attempt > 1)
             return
         if failure is not None:
             await self._wait_for(self.due(failure))
@@ -113,7 +115,12 @@ class Placing(Running):
         )
         sent = [self.ledger.now()]
 
-        async def go() -> Answer:
+        again = leg.attempts_of(Operation.PLACE) > 0
+
+        async def go() -> Answer | None:
+            # It may have been held back for long.
+            if again and (await self.ledger.order_of(self.trade)).order_id:
+                return None
             sent[0] = self.ledger.now()
             return await self.venue.connection.place(ticket)
 
@@ -124,7 +131,11 @@ class Placing(Running):
         except VenueError as error:
             await self._failed(error, sent[0])
         else:
-            self.trade = await self.ledger.succeeded(self.trade, Operation.PLACE, sent[0], answer)
+            if answer is None:
+                found = await self._told() or Answer()
+                self.trade = await self.ledger.found(self.trade, found)
+            else:
+                self.trade = await self.ledger.succeeded(self.trade, Operation.PLACE, sent[0], answer)
 
     async def _failed(self, error: VenueError, send_time: int) -> None:
         attempt = self.leg.attempts_of(Operation.PLACE) + 1
@@ -137,12 +148,18 @@ class Placing(Running):
         )
         failure = self.leg.failure
         if failure is not None and failure.retry_time is None and not failure.maybe_applied:
-            await self._give_up(failure)
+            await self._give_up(failure, temporary=error.temporary)
 
-    async def _give_up(self, failure: Failure) -> None:
-        """Ends the trade: its last order is not at the venue, and will not be sent again."""
-        refused = failure.error_class in _REFUSALS
+    async def _give_up(self, failure: Failure, *, temporary: bool) -> None:
+        """Ends the trade: its last order is not at the venue, and will not be sent again.
+
+        Args:
+            failure: the last one.
+            temporary: whether the venue spoke of itself, and not of the order.
+        """
         await self.ledger.end_order(self.trade, OrderStatus.REJECTED, failure.text)
+        # What may have taken effect and did not, nobody has refused.
+        refused = failure.error_class in _REFUSALS and not failure.maybe_applied and not temporary
         outcome = TradeOutcome.REJECTED if refused else TradeOutcome.FAILED
         await self.finish(outcome, failure.error_class, failure.text)
 
@@ -163,7 +180,21 @@ class Placing(Running):
         settled = self.settled(failure)
         if failure.delay is not None:
             settled = max(settled, self.due(failure))
-        alarm = self.venue.monotonic() + self.venue.pace.undecided_after_seconds
+        alarm = asyncio.ensure_future(self._alarm())
+        try:
+            await self._find(failure, settled)
+        finally:
+            alarm.cancel()
+            await asyncio.gather(alarm, return_exceptions=True)
+
+    async def _alarm(self) -> None:
+        """Says that the trade is undecided when it has been so for long, held back requests or not."""
+        await self.venue.sleep(self.venue.pace.undecided_after_seconds)
+        if not self.trade.finished and not self.leg.placed:
+            text = "an order may be at the venue, which has not told so far"
+            self.trade = await self.ledger.set_undecided(self.trade, text)
+
+    async def _find(self, failure: Failure, settled: float) -> None:
         wait = _ASK_SECONDS
         while True:
             # What is asked before this moment says nothing of an order that may still appear.
@@ -172,9 +203,6 @@ class Placing(Running):
                 found = await self._look(thorough=thorough)
             except VenueError as error:
                 pause = error.retry_after or self.venue.policy.base_delay
-                if self.venue.monotonic() >= alarm and not self.trade.undecided:
-                    text = f"an order may be at the venue, which does not say: {error.text}"
-                    self.trade = await self.ledger.set_undecided(self.trade, text)
             else:
                 self.answered()
                 if found is not None:
@@ -182,13 +210,13 @@ class Placing(Running):
                     return
                 if thorough:
                     break
-                wait = min(wait * 2, _ASK_SECONDS_MAX)
                 pause = min(wait, self.until(settled) or 0.0)
+                wait = min(wait * 2, _ASK_SECONDS_MAX)
             # Nothing that happens meanwhile changes what has to be asked.
             await self.pause(pause)
         self.trade = await self.ledger.set_undecided(self.trade, "")
         if failure.retry_time is None:
-            await self._give_up(failure)
+            await self._give_up(failure, temporary=True)
         else:
             await self._send()
 
@@ -200,11 +228,8 @@ class Placing(Running):
         """
         connection, symbol = self.venue.connection, self.trade.terms.symbol
         client_order_id = self.leg.client_order_id
-        told = await self.ledger.order_of(self.trade)
-        if told.order_id:
-            # The stream told of it: it is there, whatever the venue's questions show yet.
-            seen = VenueOrder(told.order_id, client_order_id, OrderStatus.UNSPECIFIED)
-            return await self._by_id(told.order_id) or Answer(order=seen)
+        if (told := await self._told()) is not None:
+            return await self._by_id(told.order.order_id if told.order else "") or told
         answer = await self.ask(lambda: connection.find_order(symbol, client_order_id=client_order_id))
         if await self._is_ours(answer.order):
             return answer
@@ -216,6 +241,12 @@ class Placing(Running):
             if await self._is_ours(order):
                 return await self._by_id(order.order_id) or replace(listed, order=order)
         return await self._by_trades(symbol, since)
+
+    async def _told(self) -> Answer | None:
+        """The order, where the stream told of it: it is there, whatever the venue's questions show yet."""
+        order_id = (await self.ledger.order_of(self.trade)).order_id
+        told = VenueOrder(order_id, self.leg.client_order_id, OrderStatus.UNSPECIFIED)
+        return Answer(order=told) if order_id else None
 
     async def _by_id(self, order_id: str) -> Answer | None:
         connection, symbol = self.venue.connection, self.trade.terms.symbol

@@ -40,6 +40,9 @@ def check_terms(terms: TradeTerms, rules: MarketRules) -> None:
     elif terms.type == "ioc" and terms.time_in_force not in ("", "ioc"):
         fail("time_in_force", "must be ioc or empty for the type ioc")
     rests = terms.type in ("limit", "post_only") and terms.time_in_force not in ("ioc", "fok")
+    rests = rests or (
+        terms.remainder is Remainder.REPLACE and terms.replacement_price is ReplacementPrice.TOLERANCE
+    )
     if terms.remainder is not Remainder.LEAVE and terms.deadline is None and rests:
         fail("deadline", "is required, because the remainder is dealt with at its end")
     if terms.replacement_price is ReplacementPrice.TOLERANCE and terms.expected_price is None:
