@@ -333,6 +333,13 @@ def _take(session: Session, trade: Trade, parsed: list[ParsedPayload], told: Ven
     _record(session, parsed)
     order = session.book.order(engine.trade(trade.trade_id).leg.order_number)
     if told is not None and told.order_id and told.order_id not in order.order_ids:
+        for other in session.book.by_order_id(order.venue, order.account, told.order_id):
+            fits = other.symbol == order.symbol and other.market in ("", order.market)
+            if fits and other.number > order.number and session.book.trades.of_order(other.number) is None:
+                # A message told of it that fitted two orders of one client id.
+                order = engine.merge_orders(order, other)
+                break
+    if told is not None and told.order_id and told.order_id not in order.order_ids:
         engine.report_order(
             OrderReport(
                 order.venue,

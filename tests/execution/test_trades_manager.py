@@ -61,6 +61,28 @@ def test_the_same_request_is_the_same_trade(when: str, symbol: str) -> None:
     play(scene)
 
 
+def test_a_client_order_id_of_a_trade_under_way_is_refused() -> None:
+    async def scene() -> None:
+        async with Rig() as rig:
+            first = await rig.start(**LIMIT, client_order_id="mine")
+            with pytest.raises(
+                InvalidFieldError, match=f"client_order_id: is that of trade {first.trade_id}"
+            ):
+                await rig.start("r2", **LIMIT, client_order_id="mine")
+            await asyncio.sleep(1)
+            assert rig.exchange.counts()["place"] == 1
+            rig.exchange.fill(rig.exchange.orders[0], 3)
+            await rig.ended(first.trade_id)
+            # The venue takes it again then, and so is it here.
+            second = await rig.start("r2", **LIMIT, client_order_id="mine")
+            await asyncio.sleep(1)
+            rig.exchange.fill(rig.exchange.orders[1], 3)
+            assert (await rig.ended(second.trade_id)).success
+            assert rig.exchange.counts()["place"] == 2
+
+    play(scene)
+
+
 OTHERS = [
     {"quantity": "2"},
     {"side": 2},

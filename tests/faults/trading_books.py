@@ -243,6 +243,10 @@ def _answers(record: Record, diary: Iterable[dict[str, Any]]) -> Iterator[str]:
         trade = stored.get(name)
         if line["word"] == "sent":
             sent.add(name)
+        elif line["word"] == "refused":
+            sent.discard(name)
+            if trade is not None:
+                yield f"{name} was refused and is stored"
         elif trade is None:
             yield f"{name} was {line['word']} and is not stored"
         elif line["word"] == "cancelled" and not trade.cancel_requested:

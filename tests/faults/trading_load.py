@@ -153,6 +153,7 @@ class Traders:
         self.answers: dict[str, execution_service_pb2.ExecuteTradeResponse] = {}
         self.repeats = self.undecided = 0
         self.cancelled: set[str] = set()
+        self.refused: set[str] = set()
 
     async def run(self, trades: int, at_once: int, mean_seconds: float = 0.0) -> None:
         """Until every trade has been answered for good."""
@@ -191,8 +192,14 @@ class Traders:
                         timeout=draw.choice((0.1, 2.0, 20.0, 20.0)),
                     )
                 except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-                    if isinstance(error, grpc.aio.AioRpcError) and error.code() not in _TRY_AGAIN:
-                        raise AssertionError(f"{name} is refused: {error.details()}") from error
+                    code = error.code() if isinstance(error, grpc.aio.AioRpcError) else _TRY_AGAIN[0]
+                    if code is grpc.StatusCode.INVALID_ARGUMENT and request.client_order_id:
+                        # Another trade under the account's own id has not ended: definitely none of it.
+                        self._diary.note("refused", name)
+                        self.refused.add(name)
+                        return
+                    if code not in _TRY_AGAIN:
+                        raise AssertionError(f"{name} is refused: {error}") from error
                     self.repeats += 1
                     await asyncio.sleep(draw.uniform(0.05, 0.3))
                     continue

@@ -272,8 +272,9 @@ class ExecuteTradeRequest(_message.Message):
     time_in_force: _builtins.str
     """"gtc", "ioc" or "fok"; empty means the type's own."""
     client_order_id: _builtins.str
-    """The client order id to place the order under, in the venue's alphabet; empty:
-    one is made. An order that places the rest again gets one of its own.
+    """The client order id to place the order under, in the venue's alphabet, and not
+    that of a trade of the account that has not ended; empty: one is made. An order
+    that places the rest again gets one of its own.
     """
     remainder: Global___Remainder.ValueType
     """What becomes of the rest at the deadline."""

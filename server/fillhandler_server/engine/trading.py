@@ -5,6 +5,7 @@ from __future__ import annotations
 from fillhandler_server.domain import events as ev
 from fillhandler_server.domain.errors import (
     IllegalTransitionError,
+    InvalidFieldError,
     TradeNotFoundError,
 )
 from fillhandler_server.domain.orders import Order
@@ -24,10 +25,20 @@ class Trading(Noting):
             request_id: the caller's id.
             terms: complete; the client order id is the caller's, or made for this trade id.
 
+        Raises:
+            InvalidFieldError: its client order id is that of a trade that has not ended. Until the venue has
+                told the ids of both, nobody could say whose order it speaks of.
         """
         known = self.book.trades.of_request(request_id)
         if known is not None:
             return known, False
+        for order in self.book.by_client_order_id(terms.venue, terms.account, terms.client_order_id):
+            other = self.book.trades.of_order(order.number)
+            if other is not None and not other.finished:
+                raise InvalidFieldError.of(
+                    "client_order_id",
+                    f"is that of trade {other.trade_id}, which has not ended; leave it out and one is made",
+                )
         order = self._register(terms)
         self._emit(ev.TradeStarted(order, trade_id, request_id, terms))
         return self.trade(trade_id), True
