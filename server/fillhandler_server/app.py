@@ -146,14 +146,14 @@ class Application:
             self.writer = Writer(self.store, WorkingSet.over, clock, timing=timing)
         except DatabaseError as error:
             # A page that the checks before did not read.
-            self.store.close()
+            self.store.abandon()
             raise StoreRefusedError(
                 f"the store in {settings.data_dir} is not opened: its database is damaged ({error});"
                 " restore a backup (fillhandler import into a new --data-dir)",
                 path=settings.data_dir,
             ) from None
         except BaseException:
-            self.store.close()
+            self.store.abandon()
             raise
         self.readers = ReaderThreads(self.store, StoreReader)
         self.state_service: StateService | None = None

@@ -89,7 +89,7 @@ class Embedded:
             self._imports = Imports(self.store, self.writer)
             self.writer.start()
         except BaseException:
-            self.store.close()
+            self.store.abandon()
             raise
         self._exports = Exports(self.store)
         self._closed = False

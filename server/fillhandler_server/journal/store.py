@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,18 @@ class Store:
             file = self.path.with_name(self.path.name + suffix)
             total += file.stat().st_size if file.exists() else 0
         return total
+
+    def abandon(self) -> None:
+        """Closes it and leaves its files as they are: who refuses a store must not change it.
+
+        The last connection to close moves the write-ahead log into the database, unless it only reads.
+        """
+        with ExitStack() as last, suppress(DatabaseError):
+            beside = last.enter_context(closing(self.reader()))
+            beside.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            self.db.close()
+        self.db.close()
+        self.directory.close()
 
     def close(self) -> None:
         """Closes the database and gives the data directory back."""
