@@ -55,7 +55,7 @@ async def rehearse(
     trades: int,
     seed: int,
     *,
-    at_once: int = 24,
+    at_once: int = 32,
     mean_seconds: float = 5.0,
     mutant: str = "none",
     faults: dict[str, float] | None = None,
@@ -117,6 +117,7 @@ async def rehearse(
             verified = await asyncio.to_thread(verify, servers)
             if not verified["valid"]:
                 found.append(f"verify: {verified}")
+            (folder / "problems.txt").write_text("\n".join(found))
             report(servers, traders, books, record, lasted, time.monotonic() - began)
     return found
 
@@ -178,8 +179,7 @@ _MUTANTS: dict[str, tuple[dict[str, float], dict[str, float], float, str]] = {
     "ignore-maybe-applied": (_UNANSWERED, {}, 3600, _TWICE),
     "replace-the-whole": ({"latency": 0.1}, {}, 3600, "more than"),
     "never-repair": ({"drop_stream": 0.3}, {}, 3600, "inferred|not recorded"),
-    "cancel-is-the-end": ({"drop_stream": 0.1}, {}, 3600, "_FILLED with|was answered"),
-    "hurry": ({"rate_limit": 0.3, "temporary_error": 0.3}, {}, 3600, "before the wait was over"),
+    "cancel-is-the-end": ({"temporary_error": 0.3}, {}, 3600, "still works|_FILLED with|is .'CANCELED'"),
     "forget-at-restart": (
         {"latency": 0.1},
         {},
@@ -192,7 +192,7 @@ _MUTANTS: dict[str, tuple[dict[str, float], dict[str, float], float, str]] = {
 @pytest.mark.parametrize(
     "mutant",
     [
-        pytest.param(name, marks=() if name in ("no-settle", "resume-without-asking") else pytest.mark.long)
+        pytest.param(name, marks=() if name == "resume-without-asking" else pytest.mark.long)
         for name in _MUTANTS
     ],
 )

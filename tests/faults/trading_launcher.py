@@ -161,22 +161,17 @@ def cancel_is_the_end() -> None:
     following.Following._cancel_once = cancel_once  # type: ignore[method-assign]
 
 
-def hurry() -> None:
-    """What failed without an effect is sent again at once."""
-
-    async def wait_for(self: Any, time: int | None) -> None:
-        return
-
-    placing.Placing._wait_for = wait_for  # type: ignore[method-assign]
-
-
 def forget_at_restart() -> None:
-    """Trades under way are not taken up after a restart."""
+    """Trades under way are not taken up after a restart, not even where they are asked for again."""
 
     async def resume(self: Any) -> None:
         return
 
+    def take_up(self: Any, trade: Any) -> None:
+        return
+
     manager.TradeManager.resume = resume  # type: ignore[method-assign]
+    manager.TradeManager._take_up = take_up  # type: ignore[method-assign]
 
 
 MUTANTS: dict[str, Callable[[], None]] = {
@@ -189,7 +184,6 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "watermark-after-failure": watermark_after_failure,
     "never-repair": never_repair,
     "cancel-is-the-end": cancel_is_the_end,
-    "hurry": hurry,
     "forget-at-restart": forget_at_restart,
 }
 

@@ -77,6 +77,9 @@ def by_client_id_alone(book: Book, said: Fill | OrderReport, found: Order | None
         return None
     named = book.by_client_order_id(said.venue, said.account, said.client_order_id)
     alone = [order for order in named if order is not found and not order.order_id]
+    if alone and found is not None and book.trades.of_order(found.number) is not None:
+        # Each order of a trade was registered as one of its own: two of them are never the same.
+        alone = [order for order in alone if book.trades.of_order(order.number) is None]
     if len(alone) > 1:
         # One that ended without an id never was at the venue, and its client id was taken again.
         alone = [order for order in alone if not order.is_final] or alone
