@@ -333,6 +333,21 @@ def test_an_alert_for_what_cannot_be_decided() -> None:
     play(scene)
 
 
+def test_no_alert_for_an_order_that_is_known_to_be_absent_and_takes_long_to_be_sent_again() -> None:
+    """It is not at the exchange, so it is not undecided: only the asking is watched."""
+
+    async def scene() -> None:
+        async with Rig(pace=Pace(undecided_after_seconds=60.0)) as rig:
+            held = fails(E.RATE_LIMIT, latency=200.0)
+            rig.exchange.faults["place"] += [NOT_SENT, held]
+            trade = await rig.trade()
+            assert rig.seconds > 200.0
+            assert trade.success
+            assert "alert_raised" not in rig.kinds()
+
+    play(scene)
+
+
 def test_an_alert_for_an_order_that_turns_out_to_be_absent() -> None:
     async def scene() -> None:
         async with Rig() as rig:

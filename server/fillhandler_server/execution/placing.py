@@ -9,6 +9,7 @@ venues take the same one again once the first order is filled.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -60,18 +61,12 @@ class Placing(Running):
 
     async def _found_after_all(self) -> bool:
         """Whether the venue has an order that was not sent, if the clock can be believed."""
-        while self._doubtful:
-            try:
-                found = await self._look(thorough=True)
-            except VenueError as error:
-                await self.pause(error.retry_after)
-                continue
-            self.answered()
-            self._doubtful = False
-            if found is not None:
-                self.trade = await self.ledger.found(self.trade, found)
-                return True
-        return False
+        # It has had the wait to settle.
+        found = await self._alarmed(self._find(self.venue.monotonic()))
+        self._doubtful = False
+        if found is not None:
+            self.trade = await self.ledger.found(self.trade, found)
+        return found is not None
 
     async def interrupted(self) -> None:
         """After a restart: a request may have been under way when the process ended.
@@ -114,7 +109,6 @@ class Placing(Running):
             time_in_force=terms.time_in_force if leg.type == terms.type else "",
         )
         sent = [self.ledger.now()]
-
         again = leg.attempts_of(Operation.PLACE) > 0
 
         async def go() -> Answer | None:
@@ -180,21 +174,35 @@ class Placing(Running):
         settled = self.settled(failure)
         if failure.delay is not None:
             settled = max(settled, self.due(failure))
+        found = await self._alarmed(self._find(settled))
+        self._doubtful = False
+        if found is not None:
+            self.trade = await self.ledger.found(self.trade, found)
+        elif failure.retry_time is None:
+            await self._give_up(failure, temporary=True)
+        else:
+            await self._send()
+
+    async def _alarmed(self, asking: Awaitable[Answer | None]) -> Answer | None:
+        """What is found, with an alert that stands for as long as it takes too long, and no longer."""
         alarm = asyncio.ensure_future(self._alarm())
         try:
-            await self._find(failure, settled)
+            found = await asking
         finally:
             alarm.cancel()
             await asyncio.gather(alarm, return_exceptions=True)
+        # Whatever the alarm wrote, it wrote before this.
+        self.trade = await self.ledger.set_undecided(self.trade, "")
+        return found
 
     async def _alarm(self) -> None:
         """Says that the trade is undecided when it has been so for long, held back requests or not."""
         await self.venue.sleep(self.venue.pace.undecided_after_seconds)
-        if not self.trade.finished and not self.leg.placed:
-            text = "an order may be at the venue, which has not told so far"
-            self.trade = await self.ledger.set_undecided(self.trade, text)
+        text = "an order may be at the venue, which has not told so far"
+        self.trade = await self.ledger.set_undecided(self.trade, text)
 
-    async def _find(self, failure: Failure, settled: float) -> None:
+    async def _find(self, settled: float) -> Answer | None:
+        """The order at the venue; None once it has shown, asked at or after a moment, that there is none."""
         wait = _ASK_SECONDS
         while True:
             # What is asked before this moment says nothing of an order that may still appear.
@@ -205,20 +213,12 @@ class Placing(Running):
                 pause = error.retry_after or self.venue.policy.base_delay
             else:
                 self.answered()
-                if found is not None:
-                    self.trade = await self.ledger.found(self.trade, found)
-                    return
-                if thorough:
-                    break
+                if found is not None or thorough:
+                    return found
                 pause = min(wait, self.until(settled) or 0.0)
                 wait = min(wait * 2, _ASK_SECONDS_MAX)
             # Nothing that happens meanwhile changes what has to be asked.
             await self.pause(pause)
-        self.trade = await self.ledger.set_undecided(self.trade, "")
-        if failure.retry_time is None:
-            await self._give_up(failure, temporary=True)
-        else:
-            await self._send()
 
     async def _look(self, *, thorough: bool) -> Answer | None:
         """The order at the venue, if it has it.

@@ -173,7 +173,7 @@ class Running:
         async def go() -> T:
             nonlocal sent
             async with self.venue.breaker.request():
-                # Nothing is awaited between this and the request.
+                # From here on it is not interrupted.
                 sent = True
                 return await guarded(operation)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from fillhandler_server.domain.errors import InvalidFieldError
+from fillhandler_server.domain.errors import FillHandlerError, InvalidFieldError
 from fillhandler_server.execution.breaker import Breaker
 from fillhandler_server.execution.connection import VenueConnection
 from fillhandler_server.execution.errors import ErrorClass, VenueError
@@ -132,6 +132,9 @@ async def guarded(operation: Callable[[], Awaitable[T]]) -> T:
     except InvalidFieldError as error:
         # It does not fit its market: refused before anything was sent.
         raise VenueError(ErrorClass.INVALID_ORDER, error.text, maybe_applied=False, temporary=False) from None
+    except FillHandlerError:
+        # The record failed, before anything was sent: that says nothing of the exchange.
+        raise
     except Exception as error:
         log.exception("a request to an exchange failed unforeseen")
         raise VenueError(
